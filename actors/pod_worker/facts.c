@@ -1,0 +1,62 @@
+/* The node's facts, as kubelet.c writes them into the workers' arguments. */
+#include <string.h>
+#include "worker.h"
+
+/* What is written differently than it is used. */
+typedef struct {
+    node_facts_t facts;
+    const char *cgroup_driver;
+    int64_t cgroup_version, kernel_major, kernel_minor;
+} written_t;
+
+#define FACT(name, kind) { #name, kind, offsetof (written_t, facts.name) }
+
+static const record_type_t NODE_FACTS = {
+    (const field_t[]){ FACT (node_name, FIELD_TEXT),
+                       FACT (host_ips, FIELD_TEXT_LIST),
+                       FACT (allocatable, FIELD_NODE),
+                       FACT (cluster_dns, FIELD_TEXT_LIST),
+                       FACT (cluster_domain, FIELD_TEXT),
+                       FACT (resolv_conf_path, FIELD_TEXT),
+                       FACT (resolv_conf, FIELD_TEXT),
+                       FACT (root_dir, FIELD_TEXT),
+                       FACT (pod_logs_dir, FIELD_TEXT),
+                       { "cgroup_driver", FIELD_TEXT, offsetof (written_t, cgroup_driver) },
+                       FACT (cgroup_root, FIELD_TEXT),
+                       FACT (cgroups_per_qos, FIELD_BOOL),
+                       { "cgroup_version", FIELD_INT, offsetof (written_t, cgroup_version) },
+                       FACT (cpu_cfs_quota, FIELD_BOOL),
+                       FACT (cpu_cfs_period_us, FIELD_INT),
+                       FACT (memory_capacity, FIELD_INT),
+                       FACT (hugepage_sizes, FIELD_TEXT_LIST),
+                       FACT (single_process_oom_kill, FIELD_BOOL),
+                       FACT (has_swap_controller, FIELD_BOOL),
+                       FACT (limited_swap, FIELD_BOOL),
+                       FACT (swap_capacity, FIELD_INT),
+                       FACT (seccomp_default, FIELD_BOOL),
+                       FACT (selinux_enabled, FIELD_BOOL),
+                       FACT (thermal_throttle_paths, FIELD_TEXT_LIST),
+                       FACT (allowed_unsafe_sysctls, FIELD_TEXT_LIST),
+                       { "kernel_major", FIELD_INT, offsetof (written_t, kernel_major) },
+                       { "kernel_minor", FIELD_INT, offsetof (written_t, kernel_minor) },
+                       FACT (userns_length, FIELD_INT),
+                       { 0 } },
+    sizeof (written_t)
+};
+
+int
+facts_decode (tree_t *tree, node_facts_t *facts, fault_t *fault)
+{
+    written_t written = { 0 };
+    if (record_decode (&NODE_FACTS, tree_root (tree), tree, RECORD_STRICT, &written, fault) < 0)
+        return fault_wrap (fault, "the worker's arguments");
+    *facts = written.facts;
+    facts->resolv_conf_size = facts->resolv_conf ? strlen (facts->resolv_conf) : 0;
+    facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0
+                               ? CGROUP_DRIVER_SYSTEMD
+                               : CGROUP_DRIVER_CGROUPFS;
+    facts->cgroup_version = (int) written.cgroup_version;
+    facts->kernel_major = (int) written.kernel_major;
+    facts->kernel_minor = (int) written.kernel_minor;
+    return 0;
+}

@@ -1,0 +1,174 @@
+/* The actions on the pod's sandbox. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "cubelet/clock.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/pod_names.h"
+#include "cubelet/sandbox_config.h"
+#include "worker.h"
+
+typedef struct {
+    char id[ID_MAX];
+    int kind; // the action's
+} sandbox_call_t;
+
+static sandbox_call_t
+call_of (const pod_action_t *action)
+{
+    sandbox_call_t call = { .kind = (int) action->kind };
+    snprintf (call.id, sizeof call.id, "%s", action->id ? action->id : "");
+    return call;
+}
+
+void
+ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
+             actor_reply_fn *reply, const void *context, size_t context_size)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    node_t body = node_map ();
+    node_set_text (tree, &body, key, id);
+    // No deadline of ours: the runtime actor has the one that belongs to the call.
+    actor_request (self->actor, "runtime", type, &body, 0, reply, context, context_size);
+}
+
+// ---- create ----
+
+static void
+create_failed (worker_t *self, const fault_t *fault)
+{
+    int64_t now = clock_now_ns ();
+    LOG_ERROR ("CreatePodSandbox for pod failed pod=%s/%s err=rpc error: code = %s desc = %s",
+               self->pod.metadata.namespace, self->pod.metadata.name,
+               fault_code_name (fault->code), fault->text);
+    if (!self->local->is_terminating) {
+        OWNED (free_text)
+        char *text = text_format ("Failed to create pod sandbox: rpc error: code = %s desc = %s",
+                                  fault_code_name (fault->code), fault->text);
+        report_event (self, NULL, "Warning", "FailedCreatePodSandBox", text);
+    }
+    pod_local_failed (self->local, POD_CREATE_SANDBOX, NULL, NULL, NULL, worker_retry_at (fault),
+                      now);
+    worker_step (self);
+}
+
+static void
+on_created_status (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    worker_t *self = state;
+    const sandbox_call_t *call = context;
+    self->changed_at = clock_now_ns ();
+    observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
+    if (fault) {
+        create_failed (self, fault);
+        return;
+    }
+    pod_local_ended (self->local, POD_CREATE_SANDBOX, NULL, clock_now_ns ());
+    worker_step (self);
+}
+
+static void
+on_created (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) context;
+    worker_t *self = state;
+    self->changed_at = clock_now_ns ();
+    if (fault) {
+        create_failed (self, fault);
+        return;
+    }
+    sandbox_call_t call = { 0 };
+    snprintf (call.id, sizeof call.id, "%s", node_get_text (reply->body, "pod_sandbox_id", ""));
+    ask_runtime (self, MSG_CRI_POD_SANDBOX_STATUS, "pod_sandbox_id", call.id, on_created_status,
+                 &call, sizeof call);
+}
+
+static int
+make_log_directory (const worker_t *self, fault_t *fault)
+{
+    OWNED (free_text)
+    char *path = pod_log_directory (self->facts.pod_logs_dir, self->pod.metadata.namespace,
+                                    self->pod.metadata.name, self->pod.metadata.uid);
+    if (mkdir (self->facts.pod_logs_dir, 0755) < 0 && errno != EEXIST)
+        return fault_set (fault, FAULT_INTERNAL, "cannot make %s: %s", self->facts.pod_logs_dir,
+                          strerror (errno));
+    if (mkdir (path, 0755) < 0 && errno != EEXIST)
+        return fault_set (fault, FAULT_INTERNAL, "cannot make %s: %s", path, strerror (errno));
+    return 0;
+}
+
+void
+sandbox_create (worker_t *self, const pod_action_t *action)
+{
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    node_t config = node_nil ();
+    node_t events = node_array ();
+    if (sandbox_config (&self->pod, &self->facts, NULL, (uint32_t) action->attempt, tree, &config,
+                        &events, &fault)
+            < 0
+        || make_log_directory (self, &fault) < 0) {
+        create_failed (self, &fault);
+        return;
+    }
+    report_events (self, &events);
+    node_t body = node_map ();
+    node_set (tree, &body, "config", config);
+    actor_request (self->actor, "runtime", MSG_CRI_RUN_POD_SANDBOX, &body, 0, on_created, NULL, 0);
+}
+
+// ---- stop and remove ----
+
+static void
+on_stopped_status (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    worker_t *self = state;
+    const sandbox_call_t *call = context;
+    self->changed_at = clock_now_ns ();
+    observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
+    pod_local_ended (self->local, call->kind, call->id, clock_now_ns ());
+    worker_step (self);
+}
+
+static void
+on_gone (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) reply;
+    worker_t *self = state;
+    const sandbox_call_t *call = context;
+    self->changed_at = clock_now_ns ();
+    if (fault && fault->code != FAULT_NOT_FOUND) {
+        LOG_WARNING ("Sandbox not ended, trying again pod=%s/%s sandboxID=%s action=%s err=%s",
+                     self->pod.metadata.namespace, self->pod.metadata.name, call->id,
+                     pod_action_name ((pod_action_kind_t) call->kind), fault->text);
+        pod_local_failed (self->local, call->kind, call->id, NULL, NULL, worker_retry_at (fault),
+                          clock_now_ns ());
+        worker_step (self);
+        return;
+    }
+    if (call->kind == POD_STOP_SANDBOX) {
+        ask_runtime (self, MSG_CRI_POD_SANDBOX_STATUS, "pod_sandbox_id", call->id,
+                     on_stopped_status, call, sizeof *call);
+        return;
+    }
+    pod_seen_remove_sandbox (self->seen, call->id);
+    pod_local_ended (self->local, call->kind, call->id, clock_now_ns ());
+    worker_step (self);
+}
+
+void
+sandbox_stop (worker_t *self, const pod_action_t *action)
+{
+    sandbox_call_t call = call_of (action);
+    ask_runtime (self, MSG_CRI_STOP_POD_SANDBOX, "pod_sandbox_id", action->id, on_gone, &call,
+                 sizeof call);
+}
+
+void
+sandbox_remove (worker_t *self, const pod_action_t *action)
+{
+    sandbox_call_t call = call_of (action);
+    ask_runtime (self, MSG_CRI_REMOVE_POD_SANDBOX, "pod_sandbox_id", action->id, on_gone, &call,
+                 sizeof call);
+}

@@ -1,0 +1,160 @@
+/* worker.h - the state of a pod's worker, shared by the files of this folder.
+
+   worker.c      the loop: messages in, pod_status and pod_plan, what they say out
+   observe.c     what the runtime shows: listing, statuses, termination messages
+   prepare.c     cgroup and volumes before, their removal after
+   sandbox.c     the sandbox's actions
+   container.c   stopping and removing containers
+   start.c       the chain that starts a container
+   files.c       the files it mounts: hosts file, termination log
+   facts.c       the node's facts from the worker's arguments
+   report.c      status, events, probes */
+#pragma once
+#include <czmq.h>
+#include "cubelet/actor.h"
+#include "cubelet/node_facts.h"
+#include "cubelet/pod.h"
+#include "cubelet/pod_local.h"
+#include "cubelet/pod_plan.h"
+#include "cubelet/pod_seen.h"
+#include "cubelet/pod_status.h"
+
+/* Deadlines of requests to other actors, which have their own towards the outside. */
+#define LOCAL_DEADLINE_MS 150000
+/* How long after a failure it is tried again (reference/pod-lifecycle.md 1, with jitter) ... */
+#define RETRY_MS 10000
+/* ... and when the runtime did not answer: it says when it is back, this is for lost words. */
+#define RETRY_UNAVAILABLE_MS 1000
+/* Of the container's id or name kept in a request's context. */
+#define ID_MAX 128
+#define NAME_MAX_BYTES 256
+
+typedef enum { WORK_TODO, WORK_ASKED, WORK_DONE } work_t;
+
+typedef struct {
+    actor_t *actor;
+    tree_t *args;       // owns the facts
+    node_facts_t facts; // of the node
+    char *runtime_name; // "containerd"
+
+    tree_t *pod_tree; // NULL until the first POD_SYNC
+    pod_t pod;
+    pod_seen_t *seen;
+    pod_local_t *local;
+    tree_t *status;   // the last one made or given; NULL: none
+    tree_t *volumes;  // VOLUME_SETUP's answer; NULL: not yet
+    tree_t *images;   // container name -> IMAGE_ENSURE's answer
+    zlistx_t *starts; // start_t of start.c
+    tree_t *probed;   // the last PROBE_SET
+    tree_t *reported; // the last POD_STATUS's status
+
+    work_t listing;  // of what the runtime has
+    work_t cgroup;
+    work_t volume;
+    work_t unmount;  // after the end
+    work_t uncgroup;
+    bool is_finished;      // said so
+    int64_t changed_at;    // ns; listings older than it say nothing about absence
+    tree_t *listed_sandboxes; // between the two calls of the first listing
+    size_t statuses_asked; // of the first listing, not answered yet
+    bool is_stepping;      // guards against a step within a step ...
+    bool needs_step;       // ... which is made after it
+    uint64_t wake_timer;
+    uint64_t retry_timer;
+} worker_t;
+
+/* Makes the status and the plan, and does what they say. Call at the end of every handler. */
+void worker_step (worker_t *self);
+
+/* When to try again after `fault`, as a ns time. */
+int64_t worker_retry_at (const fault_t *fault);
+
+/* Steps again after `delay_ms`, once. */
+void worker_step_later (worker_t *self, int64_t delay_ms);
+
+// ---- facts.c ----
+
+/* Where links to container logs go. */
+#define CONTAINER_LOGS_DIR "/var/log/containers"
+
+/* Fills the facts from the worker's arguments, which are NODE_FACTS' fields. Texts stay in
+   `tree`. Returns 0 or -1 with FAULT_INVALID. */
+int facts_decode (tree_t *tree, node_facts_t *facts, fault_t *fault);
+
+// ---- files.c ----
+
+/* Writes the pod's hosts file anew. Returns 0 or -1. */
+int hosts_file_write (const worker_t *self, fault_t *fault);
+
+/* Makes an empty termination log for a container to be created; its owned path, or NULL. */
+char *termination_log_new (const worker_t *self, const char *container, fault_t *fault);
+
+/* The restart count that the log directory speaks for: one more than the highest N of the N.log
+   files, 0 without any. */
+int64_t restart_count_of_logs (const worker_t *self, const char *container);
+
+/* Links the container's log where log shippers look, if it exists. */
+void log_link_new (const worker_t *self, const container_seen_t *container);
+
+// ---- observe.c ----
+
+/* Asks the runtime for everything of this pod; the worker plans nothing until it knows. */
+void observe_begin (worker_t *self);
+
+/* Takes a POD_RUNTIME. */
+void observe_listing (worker_t *self, const node_t *body);
+
+/* Puts the answer of PodSandboxStatus or ContainerStatus into `seen`, or takes the id out when
+   the runtime does not know it any more. `sandbox_id` may be NULL. */
+void observe_sandbox (worker_t *self, const char *id, const node_t *answer, const fault_t *fault);
+void observe_container (worker_t *self, const char *id, const char *sandbox_id,
+                        const node_t *answer, const fault_t *fault);
+
+// ---- prepare.c ----
+
+/* Does what is next before containers can start; true when all is done. */
+bool prepare (worker_t *self);
+
+/* Does what is next after all has stopped; true when nothing of the pod is left but its object. */
+bool clean_up (worker_t *self, const pod_plan_t *plan);
+
+// ---- actions ----
+
+void sandbox_create (worker_t *self, const pod_action_t *action);
+void sandbox_stop (worker_t *self, const pod_action_t *action);
+void sandbox_remove (worker_t *self, const pod_action_t *action);
+void container_pre_stop (worker_t *self, const pod_action_t *action);
+void container_stop (worker_t *self, const pod_action_t *action);
+void container_remove (worker_t *self, const pod_action_t *action);
+void image_ensure (worker_t *self, const pod_action_t *action);
+void container_start (worker_t *self, const pod_action_t *action);
+
+/* Asks the runtime for {key: id}, e.g. StopPodSandbox {pod_sandbox_id}. */
+void ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
+                  actor_reply_fn *reply, const void *context, size_t context_size);
+
+/* Runs a lifecycle handler of a container. `limit_ms` 0: no limit. */
+void hook_run (worker_t *self, const container_t *container, const char *id,
+               const handler_t *handler, int64_t limit_ms, actor_reply_fn *reply,
+               const void *context, size_t context_size);
+
+/* The list of starts under way, empty; zlistx_destroy frees it. */
+zlistx_t *container_starts_new (void);
+
+// ---- report.c ----
+
+/* Sends the status when it has changed. */
+void report_status (worker_t *self);
+
+/* Sends an Event about a container (NULL: the pod). */
+void report_event (worker_t *self, const char *container, const char *type, const char *reason,
+                   const char *message);
+
+/* The same for events that a rule wants: {object type reason message}; those of the pod only. */
+void report_events (worker_t *self, const node_t *events);
+
+/* Tells the probe-manager what is to be probed now, when that has changed. */
+void report_probes (worker_t *self);
+
+/* The pod's addresses as of its sandbox, or the node's with hostNetwork. */
+text_list_t pod_addresses (const worker_t *self);

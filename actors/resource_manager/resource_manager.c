@@ -1,0 +1,361 @@
+/* resource_manager.c - the cgroups of pods and QoS classes.
+
+   Arguments: {"cgroup_driver": "cgroupfs" or "systemd", "cgroup_root": text, "cgroups_per_qos":
+   bool, "cpu_cfs_quota": bool, "pod_pids_limit": int, "cgroup_mount": text}, KubeletConfiguration's
+   fields and defaults but for the last, "/sys/fs/cgroup", which tests change.
+
+   With the systemd driver groups have the names that systemd gives to slices, and are made as
+   directories all the same: right where systemd does not run; where it does, see docs.
+   Source: reference/pod-to-cri.md 3. */
+#include "cgroup_fs.h"
+#include "cubelet/actors.h"
+#include "cubelet/cgroup_path.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/path_element.h"
+#include <czmq.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CPU_PERIOD_US 100000
+
+/* How often a group is tried to be removed, waiting twice as long from time to time: 8 s in all. */
+#define TRIES_MAX 20
+#define FIRST_WAIT_MS 10
+#define LONGEST_WAIT_MS 500
+
+/* Somebody else may change the shares of the QoS classes: upstream sets them again as often. */
+#define RESET_MS (60 * 1000)
+
+static const char *const QOS_CLASSES[] = { "Guaranteed", "Burstable", "BestEffort" };
+
+/* The CPU requests of a pod, for the sum of its class. */
+typedef struct {
+    int64_t milli;
+} known_pod_t;
+
+typedef struct {
+    actor_t *actor;
+    tree_t *args; // the facts borrow from it
+    node_facts_t facts;
+    int64_t pids_limit;
+    cgroup_fs_t *cgroups;
+    zhashx_t *pods;     // known_pod_t by uid
+    zhashx_t *removals; // removal_t by pod uid
+} manager_t;
+
+/* A pod's group on its way out, and who waits for its end. */
+typedef struct {
+    manager_t *manager;
+    char *uid;
+    zlistx_t *waiting; // return_address_t
+    int tries;
+    uint64_t timer;
+} removal_t;
+
+static void
+free_known_pod (void **pod_p)
+{
+    free (*pod_p);
+    *pod_p = NULL;
+}
+
+// ---- the groups above pods ----
+
+typedef struct {
+    manager_t *manager;
+    const char *path;
+    cgroup_setting_t shares;
+    int64_t milli;
+} sum_t;
+
+static void
+add_pod (void *context, const char *name)
+{
+    sum_t *sum = context;
+    OWNED (free_text) char *uid = cgroup_pod_uid (name);
+    if (!uid)
+        return;
+    const known_pod_t *known = zhashx_lookup (sum->manager->pods, uid);
+    if (known) {
+        sum->milli += known->milli;
+        return;
+    }
+    // A pod of the time before this actor started: its own group tells.
+    OWNED (free_text) char *path = text_format ("%s/%s", sum->path, name);
+    OWNED (free_text) char *text = cgroup_fs_get (sum->manager->cgroups, path, &sum->shares);
+    int64_t milli =
+        text ? cgroup_shares_milli (text, cgroup_fs_version (sum->manager->cgroups)) : 0;
+    sum->milli += milli > 0 ? milli : 0;
+}
+
+/* The shares of a class: what its pods request together. */
+static int64_t
+shares_of (manager_t *self, const char *qos, const char *path, tree_t *tree)
+{
+    if (strcmp (qos, "Guaranteed") == 0) // all pods together: the whole machine
+        return cpu_shares (sysconf (_SC_NPROCESSORS_ONLN) * 1000);
+    sum_t sum = { .manager = self, .path = path };
+    if (strcmp (qos, "Burstable") == 0) {
+        cgroup_shares_setting (0, cgroup_fs_version (self->cgroups), tree, &sum.shares);
+        cgroup_fs_each_child (self->cgroups, path, &sum.shares, add_pod, &sum);
+    }
+    return cpu_shares (sum.milli);
+}
+
+static int
+set_class (manager_t *self, const char *qos, fault_t *fault)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text) char *path = cgroup_qos_path (&self->facts, qos);
+    cgroup_setting_t setting;
+    cgroup_shares_setting (shares_of (self, qos, path, tree), cgroup_fs_version (self->cgroups),
+                           tree, &setting);
+    return cgroup_fs_set (self->cgroups, path, &setting, fault);
+}
+
+static int
+make_classes (manager_t *self, fault_t *fault)
+{
+    for (size_t i = 0; i < COUNT_OF (QOS_CLASSES); i++) {
+        OWNED (free_text) char *path = cgroup_qos_path (&self->facts, QOS_CLASSES[i]);
+        if (cgroup_fs_make (self->cgroups, path, fault) < 0
+            || set_class (self, QOS_CLASSES[i], fault) < 0)
+            return fault_wrap (fault, "cannot make the cgroup of %s pods", QOS_CLASSES[i]);
+    }
+    return 0;
+}
+
+static void
+reset_classes (void *state, void *context)
+{
+    (void) context;
+    manager_t *self = state;
+    fault_t fault = { 0 };
+    if (make_classes (self, &fault) < 0)
+        LOG_WARNING ("QoS cgroups not set err=%s", fault.text);
+    actor_timer (self->actor, RESET_MS, reset_classes, NULL);
+}
+
+// ---- making the group of a pod ----
+
+static void
+know_pod (manager_t *self, const pod_t *pod)
+{
+    known_pod_t *known = memory_new (1, sizeof *known);
+    known->milli = quantity_milli (pod_resource (pod, RESOURCE_REQUESTS, "cpu", true));
+    zhashx_update (self->pods, pod->metadata.uid, known);
+}
+
+static int
+make_pod_group (manager_t *self, const pod_t *pod, tree_t *tree, fault_t *fault)
+{
+    const char *qos = pod_qos_class (pod);
+    OWNED (free_text) char *path = cgroup_pod_path (&self->facts, qos, pod->metadata.uid);
+    if (cgroup_fs_make (self->cgroups, path, fault) < 0)
+        return -1;
+    pod_cgroup_t values = { 0 };
+    cgroup_settings_t settings;
+    pod_cgroup_values (pod, &self->facts, tree, &values);
+    cgroup_pod_settings (&values, self->pids_limit, cgroup_fs_version (self->cgroups), tree,
+                         &settings);
+    for (size_t i = 0; i < settings.count; i++)
+        if (cgroup_fs_set (self->cgroups, path, &settings.items[i], fault) < 0)
+            return -1;
+    know_pod (self, pod);
+    return strcmp (qos, "Burstable") == 0 ? set_class (self, qos, fault) : 0;
+}
+
+static int
+on_ensure (void *state, const message_t *message, fault_t *fault)
+{
+    manager_t *self = state;
+    OWNED (tree_destroy) tree_t *tree = tree_copy (node_get (message->body, "pod"));
+    pod_t pod = { 0 };
+    if (pod_decode (tree_root (tree), tree, &pod, fault) < 0
+        || path_element_check ("pod uid", pod.metadata.uid, fault) < 0)
+        return -1;
+    if (zhashx_lookup (self->removals, pod.metadata.uid))
+        return fault_set (fault, FAULT_UNAVAILABLE, "the pod's old cgroup is still being removed");
+    if (self->facts.cgroups_per_qos && make_pod_group (self, &pod, tree, fault) < 0) {
+        OWNED (free_text) char *name = cgroup_display_name (pod_qos_class (&pod), pod.metadata.uid);
+        return fault_wrap (fault, "failed to create container for %s ", name);
+    }
+    actor_reply (self->actor, message, NULL);
+    return 0;
+}
+
+// ---- removing the group of a pod ----
+
+static void
+removal_destroy (void **self_p)
+{
+    removal_t *self = *self_p;
+    actor_timer_cancel (self->manager->actor, &self->timer);
+    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
+        return_address_destroy (&address);
+    zlistx_destroy (&self->waiting);
+    free (self->uid);
+    free (self);
+    *self_p = NULL;
+}
+
+static removal_t *
+removal_new (manager_t *manager, const char *uid)
+{
+    removal_t *self = memory_new (1, sizeof *self);
+    self->manager = manager;
+    self->uid = text_copy (uid);
+    self->waiting = zlistx_new();
+    zhashx_insert (manager->removals, uid, self);
+    return self;
+}
+
+/* Answers everyone who waits, and forgets the removal. */
+static void
+finish_removal (removal_t *self, const fault_t *fault)
+{
+    manager_t *manager = self->manager;
+    fault_t ignored = { 0 };
+    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
+        actor_answer (manager->actor, &address, NULL, fault);
+    if (!fault) {
+        zhashx_delete (manager->pods, self->uid);
+        if (set_class (manager, "Burstable", &ignored) < 0)
+            LOG_WARNING ("QoS cgroup not set err=%s", ignored.text);
+    }
+    zhashx_delete (manager->removals, self->uid);
+}
+
+/* The pod may have been of any class; the directories tell. */
+static int
+try_to_remove (removal_t *self, fault_t *fault)
+{
+    manager_t *manager = self->manager;
+    for (size_t i = 0; i < COUNT_OF (QOS_CLASSES); i++) {
+        OWNED (free_text) char *path = cgroup_pod_path (&manager->facts, QOS_CLASSES[i], self->uid);
+        if (!cgroup_fs_exists (manager->cgroups, path))
+            continue;
+        cgroup_fs_kill (manager->cgroups, path);
+        if (cgroup_fs_remove (manager->cgroups, path, fault) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static void
+work_on_removal (void *state, void *context)
+{
+    manager_t *manager = state;
+    removal_t *self = context;
+    fault_t fault = { 0 };
+    self->timer = 0;
+    if (try_to_remove (self, &fault) == 0) {
+        finish_removal (self, NULL);
+        return;
+    }
+    if (++self->tries == TRIES_MAX) {
+        finish_removal (self, &fault);
+        return;
+    }
+    // Killed processes are gone in a moment, or in a while when they wait for a disk.
+    int64_t wait_ms = FIRST_WAIT_MS << (self->tries < 7 ? self->tries - 1 : 6);
+    self->timer =
+        actor_timer (manager->actor, wait_ms < LONGEST_WAIT_MS ? wait_ms : LONGEST_WAIT_MS,
+                     work_on_removal, self);
+}
+
+static int
+on_remove (void *state, const message_t *message, fault_t *fault)
+{
+    manager_t *self = state;
+    const char *uid = node_get_text (message->body, "pod_uid", "");
+    if (path_element_check ("pod uid", uid, fault) < 0)
+        return -1;
+    if (!self->facts.cgroups_per_qos) {
+        actor_reply (self->actor, message, NULL);
+        return 0;
+    }
+    removal_t *removal = zhashx_lookup (self->removals, uid);
+    if (removal) {
+        zlistx_add_end (removal->waiting, return_address_new (message));
+        return 0;
+    }
+    removal = removal_new (self, uid);
+    zlistx_add_end (removal->waiting, return_address_new (message));
+    work_on_removal (self, removal);
+    return 0;
+}
+
+// ---- start and stop ----
+
+static void
+stop (void **self_p)
+{
+    manager_t *self = *self_p;
+    zhashx_destroy (&self->removals);
+    zhashx_destroy (&self->pods);
+    cgroup_fs_destroy (&self->cgroups);
+    tree_destroy (&self->args);
+    free (self);
+    *self_p = NULL;
+}
+
+static int
+read_args (manager_t *self, fault_t *fault)
+{
+    const node_t *args = tree_root (self->args);
+    const char *driver = node_get_text (args, "cgroup_driver", "cgroupfs");
+    if (strcmp (driver, "cgroupfs") != 0 && strcmp (driver, "systemd") != 0)
+        return fault_set (fault, FAULT_INVALID, "cgroup_driver: unknown driver %s", driver);
+    const char *root = node_get_text (args, "cgroup_root", "");
+    if (strstr (root, ".."))
+        return fault_set (fault, FAULT_INVALID, "cgroup_root: must not contain '..': %s", root);
+    self->cgroups = cgroup_fs_new (node_get_text (args, "cgroup_mount", "/sys/fs/cgroup"), fault);
+    if (!self->cgroups)
+        return -1;
+    self->facts.cgroup_driver =
+        strcmp (driver, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS;
+    self->facts.cgroup_root = root;
+    self->facts.cgroups_per_qos = node_get_bool (args, "cgroups_per_qos", true);
+    self->facts.cgroup_version = cgroup_fs_version (self->cgroups);
+    self->facts.cpu_cfs_quota = node_get_bool (args, "cpu_cfs_quota", true);
+    self->facts.cpu_cfs_period_us = CPU_PERIOD_US;
+    self->pids_limit = node_get_int (args, "pod_pids_limit", -1);
+    return 0;
+}
+
+static void *
+start (actor_t *actor, const node_t *args, fault_t *fault)
+{
+    manager_t *self = memory_new (1, sizeof *self);
+    self->actor = actor;
+    self->args = tree_copy (args);
+    self->pods = zhashx_new();
+    zhashx_set_destructor (self->pods, free_known_pod);
+    self->removals = zhashx_new();
+    zhashx_set_destructor (self->removals, removal_destroy);
+    if (read_args (self, fault) < 0
+        || (self->facts.cgroups_per_qos && make_classes (self, fault) < 0)) {
+        void *state = self;
+        stop (&state);
+        return NULL;
+    }
+    if (self->facts.cgroups_per_qos)
+        actor_timer (actor, RESET_MS, reset_classes, NULL);
+    return self;
+}
+
+static const actor_handler_t HANDLERS[] = {
+    { MSG_CGROUP_ENSURE, on_ensure },
+    { MSG_CGROUP_REMOVE, on_remove },
+    { 0 },
+};
+
+const actor_class_t resource_manager_class = {
+    .name = "resource-manager",
+    .about = "makes, sets and removes cgroups",
+    .handlers = HANDLERS,
+    .start = start,
+    .stop = stop,
+};

@@ -1,0 +1,15 @@
+/* actors.h - every actor class; one row of the picture in docs/architecture.md each. */
+#pragma once
+#include "cubelet/actor.h"
+
+extern const actor_class_t manifest_watcher_class;
+extern const actor_class_t pod_manager_class;
+extern const actor_class_t pod_worker_class;
+extern const actor_class_t runtime_class;
+extern const actor_class_t runtime_watcher_class;
+extern const actor_class_t image_puller_class;
+extern const actor_class_t volume_manager_class;
+extern const actor_class_t probe_manager_class;
+extern const actor_class_t event_recorder_class;
+extern const actor_class_t resource_manager_class;
+extern const actor_class_t server_class;

@@ -1,0 +1,107 @@
+/* messages.h - the catalogue: every type of message between actors, in one table.
+
+   docs/messages.md is generated from it (messages-doc), and debug and sanitizer builds check
+   every message against it. A body is a map; its fields are written "name:kind", a "?" behind
+   for optional ones, kinds text int bool map list any. "=NAME" means the fields of the CRI
+   message NAME (reference/cri.md). "" is an empty body, and no reply for the reply column "-".
+   Columns: symbol, type, sender, receiver, body, reply, what it is for. */
+#pragma once
+#include "cubelet/fault.h"
+#include "cubelet/tree.h"
+#include <stdbool.h>
+
+// clang-format off
+#define MESSAGE_CATALOGUE(M) \
+M(ACTOR_START, "actor.start", "pod-manager", "supervisor", "class:text name:text args:map?", "", "start an actor (nothing happens when it runs)") \
+M(ACTOR_STOP, "actor.stop", "pod-manager", "supervisor", "name:text", "", "stop an actor for good") \
+M(ACTOR_LIST, "actor.list", "*", "supervisor", "", "actors:list", "who runs: {name class state restarts started_at}") \
+M(ACTOR_UP, "actor.up", "supervisor", "*", "name:text class:text restarts:int", "-", "a peer has (re)started and knows nothing yet") \
+M(ACTOR_ALIVE, "actor.alive", "*", "supervisor", "", "-", "heartbeat") \
+M(ACTOR_KILL, "actor.kill", "bus", "*", "", "-", "fault injection: end at once, forget everything") \
+M(ACTOR_HANG, "actor.hang", "bus", "*", "ms:int", "-", "fault injection: do nothing for so long") \
+M(REQUEST_CANCEL, "request.cancel", "*", "*", "id:int", "-", "the sender no longer waits for the answer of its request") \
+M(BUS_UNDELIVERABLE, "bus.undeliverable", "bus", "*", "to:text type:text reason:text", "-", "a message reached nobody; answers requests as a fault") \
+M(BUS_STATS, "bus.stats", "*", "bus", "", "messages:list tapped:int", "counters: per type {type count bytes undeliverable full}; how many messages taps were shown") \
+M(SOURCE_PODS, "source.pods", "manifest-watcher api-watcher", "pod-manager", "source:text pods:list", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated") \
+M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher api-watcher", "", "-", "send SOURCE_PODS again") \
+M(POD_SYNC, "pod.sync", "pod-manager", "pod-worker/*", "pod:map terminate:bool grace:int? reason:text? message:text? runtime_only:bool? status:map?", "-", "the pod as it should be; terminate: stop it, at most `grace` seconds; status: the last one known") \
+M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager status-reporter", "uid:text status:map? finished:bool pod:map?", "-", "the status as it is; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
+M(POD_LIST, "pod.list", "*", "pod-manager", "", "items:list", "all pods with their status, as GET /pods shows them") \
+M(POD_ORPHAN, "pod.orphan", "runtime-watcher", "pod-manager", "uid:text namespace:text name:text", "-", "the runtime has a pod whose worker does not exist") \
+M(POD_RUNTIME, "pod.runtime", "runtime-watcher", "pod-worker/*", "listed_at:int sandboxes:list containers:list", "-", "what the runtime lists of the pod (CRI PodSandbox and Container), after a change") \
+M(RUNTIME_STATE, "runtime.state", "runtime", "*", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list?", "-", "the runtime came, went or changed its conditions") \
+M(RUNTIME_STATE_GET, "runtime.state.get", "*", "runtime", "", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list?", "the same, on demand") \
+M(RUNTIME_EVENT, "runtime.event", "runtime", "runtime-watcher", "container_id:text pod_uid:text? kind:text", "-", "a streamed runtime event: something changed; kind created started stopped deleted oom") \
+M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; faults carry `reason: message`") \
+M(VOLUME_SETUP, "volume.setup", "pod-worker/*", "volume-manager", "pod:map", "volumes:map", "mount the pod's volumes: name -> {host_path read_only kind}") \
+M(VOLUME_SUBPATH, "volume.subpath", "pod-worker/*", "volume-manager", "pod_uid:text container:text index:int volume:text host_path:text sub_path:text read_only:bool?", "host_path:text", "bind one subPath, safely") \
+M(VOLUME_TEARDOWN, "volume.teardown", "pod-worker/*", "volume-manager", "pod_uid:text", "", "unmount all of a pod's volumes and remove its directory") \
+M(CGROUP_ENSURE, "cgroup.ensure", "pod-worker/*", "resource-manager", "pod:map", "", "make the pod's cgroup with its limits") \
+M(CGROUP_REMOVE, "cgroup.remove", "pod-worker/*", "resource-manager", "pod_uid:text", "", "kill what is left in the pod's cgroup and remove it") \
+M(PROBE_SET, "probe.set", "pod-worker/*", "probe-manager", "pod_uid:text pod:map pod_ip:text? containers:list terminating:bool?", "-", "all that is to be probed of a pod: {name id started_at started} of its running containers; replaces what was") \
+M(PROBE_RESULT, "probe.result", "probe-manager", "pod-worker/*", "container:text id:text probe:text result:text message:text?", "-", "a probe's published result changed: liveness readiness startup; success failure") \
+M(HOOK_RUN, "hook.run", "pod-worker/*", "probe-manager", "pod:map pod_ip:text? container:text id:text handler:map", "", "run a lifecycle handler; a failure comes back as a fault") \
+M(EVENT_RECORD, "event.record", "*", "event-recorder", "object:map type:text reason:text message:text", "-", "an Event: object is an ObjectReference") \
+M(EVENT_LIST, "event.list", "*", "event-recorder", "", "items:list", "the events recorded lately") \
+M(CRI_VERSION, "cri.Version", "*", "runtime", "=VersionRequest", "=VersionResponse", "CRI") \
+M(CRI_RUN_POD_SANDBOX, "cri.RunPodSandbox", "*", "runtime", "=RunPodSandboxRequest", "=RunPodSandboxResponse", "CRI") \
+M(CRI_STOP_POD_SANDBOX, "cri.StopPodSandbox", "*", "runtime", "=StopPodSandboxRequest", "=StopPodSandboxResponse", "CRI") \
+M(CRI_REMOVE_POD_SANDBOX, "cri.RemovePodSandbox", "*", "runtime", "=RemovePodSandboxRequest", "=RemovePodSandboxResponse", "CRI") \
+M(CRI_POD_SANDBOX_STATUS, "cri.PodSandboxStatus", "*", "runtime", "=PodSandboxStatusRequest", "=PodSandboxStatusResponse", "CRI") \
+M(CRI_LIST_POD_SANDBOX, "cri.ListPodSandbox", "*", "runtime", "=ListPodSandboxRequest", "=ListPodSandboxResponse", "CRI") \
+M(CRI_CREATE_CONTAINER, "cri.CreateContainer", "*", "runtime", "=CreateContainerRequest", "=CreateContainerResponse", "CRI") \
+M(CRI_START_CONTAINER, "cri.StartContainer", "*", "runtime", "=StartContainerRequest", "=StartContainerResponse", "CRI") \
+M(CRI_STOP_CONTAINER, "cri.StopContainer", "*", "runtime", "=StopContainerRequest", "=StopContainerResponse", "CRI") \
+M(CRI_REMOVE_CONTAINER, "cri.RemoveContainer", "*", "runtime", "=RemoveContainerRequest", "=RemoveContainerResponse", "CRI") \
+M(CRI_LIST_CONTAINERS, "cri.ListContainers", "*", "runtime", "=ListContainersRequest", "=ListContainersResponse", "CRI") \
+M(CRI_CONTAINER_STATUS, "cri.ContainerStatus", "*", "runtime", "=ContainerStatusRequest", "=ContainerStatusResponse", "CRI") \
+M(CRI_UPDATE_CONTAINER_RESOURCES, "cri.UpdateContainerResources", "*", "runtime", "=UpdateContainerResourcesRequest", "=UpdateContainerResourcesResponse", "CRI") \
+M(CRI_REOPEN_CONTAINER_LOG, "cri.ReopenContainerLog", "*", "runtime", "=ReopenContainerLogRequest", "=ReopenContainerLogResponse", "CRI") \
+M(CRI_EXEC_SYNC, "cri.ExecSync", "*", "runtime", "=ExecSyncRequest", "=ExecSyncResponse", "CRI") \
+M(CRI_EXEC, "cri.Exec", "*", "runtime", "=ExecRequest", "=ExecResponse", "CRI") \
+M(CRI_ATTACH, "cri.Attach", "*", "runtime", "=AttachRequest", "=AttachResponse", "CRI") \
+M(CRI_PORT_FORWARD, "cri.PortForward", "*", "runtime", "=PortForwardRequest", "=PortForwardResponse", "CRI") \
+M(CRI_CONTAINER_STATS, "cri.ContainerStats", "*", "runtime", "=ContainerStatsRequest", "=ContainerStatsResponse", "CRI") \
+M(CRI_LIST_CONTAINER_STATS, "cri.ListContainerStats", "*", "runtime", "=ListContainerStatsRequest", "=ListContainerStatsResponse", "CRI") \
+M(CRI_POD_SANDBOX_STATS, "cri.PodSandboxStats", "*", "runtime", "=PodSandboxStatsRequest", "=PodSandboxStatsResponse", "CRI") \
+M(CRI_LIST_POD_SANDBOX_STATS, "cri.ListPodSandboxStats", "*", "runtime", "=ListPodSandboxStatsRequest", "=ListPodSandboxStatsResponse", "CRI") \
+M(CRI_UPDATE_RUNTIME_CONFIG, "cri.UpdateRuntimeConfig", "*", "runtime", "=UpdateRuntimeConfigRequest", "=UpdateRuntimeConfigResponse", "CRI") \
+M(CRI_STATUS, "cri.Status", "*", "runtime", "=StatusRequest", "=StatusResponse", "CRI") \
+M(CRI_CHECKPOINT_CONTAINER, "cri.CheckpointContainer", "*", "runtime", "=CheckpointContainerRequest", "=CheckpointContainerResponse", "CRI") \
+M(CRI_LIST_METRIC_DESCRIPTORS, "cri.ListMetricDescriptors", "*", "runtime", "=ListMetricDescriptorsRequest", "=ListMetricDescriptorsResponse", "CRI") \
+M(CRI_LIST_POD_SANDBOX_METRICS, "cri.ListPodSandboxMetrics", "*", "runtime", "=ListPodSandboxMetricsRequest", "=ListPodSandboxMetricsResponse", "CRI") \
+M(CRI_RUNTIME_CONFIG, "cri.RuntimeConfig", "*", "runtime", "=RuntimeConfigRequest", "=RuntimeConfigResponse", "CRI") \
+M(CRI_UPDATE_POD_SANDBOX_RESOURCES, "cri.UpdatePodSandboxResources", "*", "runtime", "=UpdatePodSandboxResourcesRequest", "=UpdatePodSandboxResourcesResponse", "CRI") \
+M(CRI_LIST_IMAGES, "cri.ListImages", "*", "runtime", "=ListImagesRequest", "=ListImagesResponse", "CRI") \
+M(CRI_IMAGE_STATUS, "cri.ImageStatus", "*", "runtime", "=ImageStatusRequest", "=ImageStatusResponse", "CRI") \
+M(CRI_PULL_IMAGE, "cri.PullImage", "*", "runtime", "=PullImageRequest", "=PullImageResponse", "CRI") \
+M(CRI_REMOVE_IMAGE, "cri.RemoveImage", "*", "runtime", "=RemoveImageRequest", "=RemoveImageResponse", "CRI") \
+M(CRI_IMAGE_FS_INFO, "cri.ImageFsInfo", "*", "runtime", "=ImageFsInfoRequest", "=ImageFsInfoResponse", "CRI")
+// clang-format on
+
+#define MESSAGE_ENUM(symbol, ...) MSG_##symbol,
+typedef enum { MESSAGE_CATALOGUE (MESSAGE_ENUM) MESSAGE_COUNT } message_id_t;
+#undef MESSAGE_ENUM
+
+typedef struct {
+    const char *type;
+    const char *from; // actor classes, or *
+    const char *to;
+    const char *body;
+    const char *reply;
+    const char *about;
+} message_info_t;
+
+/* The row of a message; static. */
+const message_info_t *message_info (message_id_t id);
+
+/* The type's text, as it stands in envelopes ("pod.sync"). */
+const char *message_name (message_id_t id);
+
+/* The reverse; MESSAGE_COUNT when there is no such type. */
+message_id_t message_find (const char *type);
+
+/* Checks a body against its row (`is_reply`: the reply's fields): missing and unknown fields,
+   wrong kinds. Returns 0, or -1 with FAULT_INVALID "pod.sync: terminate is missing". "=" rows are
+   checked by the protobuf converter instead, so they pass here. */
+int message_check (message_id_t id, bool is_reply, const node_t *body, fault_t *fault);

@@ -1,0 +1,237 @@
+/* Actors, the bus, undeliverable messages, deadlines, kills and restarts of the bus. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+// cmocka wants these before it
+#include <cmocka.h>
+#include "cubelet/memory.h"
+#include "helper_peer.h"
+
+/* An actor that echoes POD_LIST, asks "nobody", and asks "silent" with a short deadline. */
+typedef struct {
+    actor_t *actor;
+} echo_t;
+
+typedef struct {
+    return_address_t *address;
+} context_t;
+
+static void
+forward_fault (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    echo_t *self = state;
+    context_t *asked = context;
+    assert_null (reply);
+    actor_answer (self->actor, &asked->address, NULL, fault);
+}
+
+static int
+on_list (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    echo_t *self = state;
+    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    node_t body = node_map ();
+    node_set (tree, &body, "items", node_array ());
+    actor_reply (self->actor, message, &body);
+    return 0;
+}
+
+static int
+on_stats (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    echo_t *self = state;
+    context_t context = { return_address_new (message) };
+    const char *whom = "nobody";
+    actor_request (self->actor, whom, MSG_SOURCE_LIST, NULL, 0, forward_fault, &context,
+                   sizeof context);
+    return 0;
+}
+
+static int
+on_state (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    echo_t *self = state;
+    context_t context = { return_address_new (message) };
+    actor_request (self->actor, "silent", MSG_EVENT_LIST, NULL, 50, forward_fault, &context,
+                   sizeof context);
+    return 0;
+}
+
+static const actor_handler_t ECHO_HANDLERS[] = {
+    { MSG_POD_LIST, on_list },
+    { MSG_BUS_STATS, on_stats },
+    { MSG_RUNTIME_STATE_GET, on_state },
+    { 0 },
+};
+
+static void *
+echo_start (actor_t *actor, const node_t *args, fault_t *fault)
+{
+    if (node_get_bool (args, "fails", false)) {
+        fault_set (fault, FAULT_UNAVAILABLE, "no luck");
+        return NULL;
+    }
+    echo_t *self = memory_new (1, sizeof *self);
+    self->actor = actor;
+    return self;
+}
+
+static void
+echo_stop (void **self_p)
+{
+    free (*self_p);
+    *self_p = NULL;
+}
+
+static const actor_class_t ECHO = {
+    .name = "echo", .handlers = ECHO_HANDLERS, .start = echo_start, .stop = echo_stop
+};
+
+static void
+a_request_is_answered (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    uint64_t id = peer_request (peer, "echo", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_non_null (node_get (reply->body, "items"));
+    assert_int_equal (reply->envelope.fault_code, FAULT_NONE);
+}
+
+static void
+a_request_that_no_handler_takes_is_a_fault (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    uint64_t id = peer_request (peer, "echo", MSG_EVENT_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_UNIMPLEMENTED);
+}
+
+static void
+a_message_to_nobody_comes_back (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
+    OWNED (received_destroy) received_t *back = peer_expect (peer, MSG_BUS_UNDELIVERABLE);
+    assert_string_equal (node_get_text (back->body, "to", ""), "nobody");
+    assert_string_equal (node_get_text (back->body, "type", ""), "source.list");
+}
+
+static void
+a_request_to_nobody_ends_as_unavailable (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    uint64_t id = peer_request (peer, "echo", MSG_BUS_STATS, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_UNAVAILABLE);
+    assert_non_null (strstr (reply->envelope.fault_text, "nobody"));
+}
+
+static void
+a_request_without_answer_ends_at_its_deadline_and_is_cancelled (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_t *silent = stage_peer (stage, "silent");
+    // A message from it first, or the bus may not know the peer yet.
+    peer_send (silent, "peer", MSG_SOURCE_LIST, NULL);
+    OWNED (received_destroy) received_t *hello = peer_expect (peer, MSG_SOURCE_LIST);
+    uint64_t id = peer_request (peer, "echo", MSG_RUNTIME_STATE_GET, NULL);
+    OWNED (received_destroy) received_t *asked = peer_expect (silent, MSG_EVENT_LIST);
+    OWNED (received_destroy) received_t *cancel = peer_expect (silent, MSG_REQUEST_CANCEL);
+    assert_int_equal (node_get_int (cancel->body, "id", 0), asked->envelope.id);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_DEADLINE);
+}
+
+static void
+a_killed_actor_ends_and_says_why (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    actor_host_t *echo = stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_send (peer, "echo", MSG_ACTOR_KILL, NULL);
+    OWNED (free_text) char *reason = stage_wait_down (echo);
+    assert_string_equal (reason, "killed by fault injection");
+}
+
+static void
+an_actor_that_cannot_start_says_why (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    node_t args = node_map ();
+    node_set_bool (tree, &args, "fails", true);
+    actor_host_t *echo = actor_host_new (&ECHO, "echo", &args, "inproc://stage-none", 0);
+    OWNED (free_text) char *reason = stage_wait_down (echo);
+    assert_string_equal (reason, "no luck");
+    actor_host_destroy (&echo);
+}
+
+static void
+an_actor_that_takes_a_name_over_gets_its_messages (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    node_t body = node_map ();
+    node_set_int (tree, &body, "ms", PEER_DEADLINE_MS);
+    peer_send (peer, "echo", MSG_ACTOR_HANG, &body);
+    actor_host_t *newer = stage_actor (stage, &ECHO, "echo", NULL);
+    assert_non_null (newer);
+    uint64_t id = peer_request (peer, "echo", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_NONE);
+}
+
+static void
+the_bus_counts_and_shows_nothing_without_a_tap (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
+    uint64_t id = peer_request (peer, "bus", MSG_BUS_STATS, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    const node_t *row = node_item (node_get (reply->body, "messages"), 0);
+    assert_int_equal (node_count (node_get (reply->body, "messages")), 2);
+    assert_non_null (row);
+    assert_int_equal (node_get_int (reply->body, "tapped", -1), 0);
+}
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test (a_request_is_answered),
+        cmocka_unit_test (a_request_that_no_handler_takes_is_a_fault),
+        cmocka_unit_test (a_message_to_nobody_comes_back),
+        cmocka_unit_test (a_request_to_nobody_ends_as_unavailable),
+        cmocka_unit_test (a_request_without_answer_ends_at_its_deadline_and_is_cancelled),
+        cmocka_unit_test (a_killed_actor_ends_and_says_why),
+        cmocka_unit_test (an_actor_that_cannot_start_says_why),
+        cmocka_unit_test (an_actor_that_takes_a_name_over_gets_its_messages),
+        cmocka_unit_test (the_bus_counts_and_shows_nothing_without_a_tap),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+/* kubelet-tap: shows the messages between the actors of a running agent. */
+#include <czmq.h>
+#include <fnmatch.h>
+#include <getopt.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include "cubelet/clock.h"
+#include "cubelet/envelope.h"
+#include "cubelet/memory.h"
+#include "view.h"
+
+#define STATS_EVERY_MS 1000
+
+static const char HELP[] =
+    "Shows the messages between the actors of a running Cubelet kubelet, as they pass.\n"
+    "Attach and detach at any time; the agent only works for a tap while one is attached.\n"
+    "Values of environment variables, Secrets and credentials are masked by the agent.\n"
+    "\n"
+    "usage: kubelet-tap [options]\n"
+    "\n"
+    "  --type GLOB        only messages of these types, e.g. 'cri.*' or 'pod.status'\n"
+    "  --actor GLOB       only messages from or to these actors, e.g. 'pod-worker/*'\n"
+    "  --json             one JSON object a line: from to type id re sent now outcome body\n"
+    "  --stats            counts, rates and latencies per type, refreshed in place\n"
+    "  --sequence POD     a sequence diagram of one pod's life (POD: its name, or part of it)\n"
+    "  --seconds N        end after so many seconds\n"
+    "  --count N          end after so many messages\n"
+    "  --socket-dir DIR   where the agent's sockets are (its --socket-dir; /run/cubelet)\n"
+    "  -h, --help         this text\n"
+    "\n"
+    "Only root may attach. docs/messages.md says what each type means.\n";
+
+typedef struct {
+    view_options_t view;
+    const char *socket_dir;
+    int64_t seconds, count;
+} options_t;
+
+enum { OPT_TYPE = 256, OPT_ACTOR, OPT_JSON, OPT_STATS, OPT_SEQUENCE, OPT_SECONDS, OPT_COUNT, OPT_DIR };
+
+static const struct option OPTIONS[] = {
+    { "type", required_argument, NULL, OPT_TYPE },
+    { "actor", required_argument, NULL, OPT_ACTOR },
+    { "json", no_argument, NULL, OPT_JSON },
+    { "stats", no_argument, NULL, OPT_STATS },
+    { "sequence", required_argument, NULL, OPT_SEQUENCE },
+    { "seconds", required_argument, NULL, OPT_SECONDS },
+    { "count", required_argument, NULL, OPT_COUNT },
+    { "socket-dir", required_argument, NULL, OPT_DIR },
+    { "help", no_argument, NULL, 'h' },
+    { 0 },
+};
+
+/* A whole number above zero, or the end of the program. */
+static int64_t
+number (const char *name, const char *text)
+{
+    char *end;
+    long long value = strtoll (text, &end, 10);
+    if (*end || value <= 0) {
+        fprintf (stderr, "kubelet-tap: --%s takes a number above 0, not \"%s\"\n", name, text);
+        exit (1);
+    }
+    return value;
+}
+
+static options_t
+read_options (int argc, char **argv)
+{
+    options_t options = { .socket_dir = "/run/cubelet" };
+    for (int option; (option = getopt_long (argc, argv, "h", OPTIONS, NULL)) != -1;) {
+        switch (option) {
+        case OPT_TYPE: options.view.type = optarg; break;
+        case OPT_ACTOR: options.view.actor = optarg; break;
+        case OPT_JSON: options.view.json = true; break;
+        case OPT_STATS: options.view.stats = true; break;
+        case OPT_SEQUENCE: options.view.sequence = optarg; break;
+        case OPT_SECONDS: options.seconds = number ("seconds", optarg); break;
+        case OPT_COUNT: options.count = number ("count", optarg); break;
+        case OPT_DIR: options.socket_dir = optarg; break;
+        case 'h': fputs (HELP, stdout); exit (0);
+        default: fputs ("See kubelet-tap --help.\n", stderr); exit (1);
+        }
+    }
+    if (optind < argc) {
+        fprintf (stderr, "kubelet-tap: unexpected argument \"%s\"; see kubelet-tap --help\n",
+                 argv[optind]);
+        exit (1);
+    }
+    struct winsize size;
+    options.view.is_terminal = isatty (STDOUT_FILENO);
+    if (options.view.is_terminal && ioctl (STDOUT_FILENO, TIOCGWINSZ, &size) == 0)
+        options.view.width = size.ws_col;
+    return options;
+}
+
+/* Subscribes as narrowly as the glob allows, so that the agent sends no more than is looked at. */
+static zsock_t *
+attach (const options_t *options)
+{
+    OWNED (free_text) char *path = text_format ("%s/tap.sock", options->socket_dir);
+    if (access (path, R_OK | W_OK) < 0) {
+        fprintf (stderr,
+                 "kubelet-tap: cannot use %s: %s\n"
+                 "Is the kubelet running here, with this --socket-dir and without --tap=false, "
+                 "and are you root?\n",
+                 path, strerror (errno));
+        return NULL;
+    }
+    zsock_t *socket = zsock_new (ZMQ_SUB);
+    const char *glob = options->view.type ? options->view.type : "";
+    OWNED (free_text) char *prefix = text_copy (glob);
+    prefix[strcspn (prefix, "*?[\\")] = '\0';
+    zsock_set_subscribe (socket, prefix);
+    zsock_set_linger (socket, 0);
+    zsock_connect (socket, "ipc://%s", path);
+    return socket;
+}
+
+static bool
+is_wanted (const view_options_t *options, const shown_t *message)
+{
+    if (options->type && fnmatch (options->type, message->type, 0) != 0)
+        return false;
+    return !options->actor || fnmatch (options->actor, message->from, 0) == 0
+           || fnmatch (options->actor, message->to, 0) == 0;
+}
+
+typedef struct {
+    options_t options;
+    view_stats_t *stats;
+    view_sequence_t *sequence;
+    int64_t shown;
+} program_t;
+
+static void
+show (program_t *self, const shown_t *message)
+{
+    if (!is_wanted (&self->options.view, message))
+        return;
+    self->shown++;
+    if (self->stats)
+        view_stats_add (self->stats, message);
+    else if (self->sequence)
+        view_sequence_add (self->sequence, message);
+    else if (self->options.view.json)
+        view_json (message);
+    else
+        view_line (&self->options.view, message);
+    if (!self->stats)
+        fflush (stdout);
+}
+
+static void
+receive (program_t *self, zsock_t *socket)
+{
+    OWNED (zmsg_destroy) zmsg_t *frames = zmsg_recv (socket);
+    if (!frames || zmsg_size (frames) != 3)
+        return;
+    fault_t fault = { 0 };
+    zmsg_first (frames);
+    OWNED (tree_destroy) tree_t *head = body_unpack (zmsg_next (frames), &fault);
+    OWNED (tree_destroy) tree_t *body = head ? body_unpack (zmsg_next (frames), &fault) : NULL;
+    if (!body) {
+        fprintf (stderr, "kubelet-tap: not a message of a Cubelet agent: %s\n", fault.text);
+        return;
+    }
+    const node_t *root = tree_root (head);
+    shown_t message = {
+        .from = node_get_text (root, "from", "?"),
+        .to = node_get_text (root, "to", "?"),
+        .type = node_get_text (root, "type", "?"),
+        .outcome = node_get_text (root, "outcome", "?"),
+        .id = (uint64_t) node_get_int (root, "id", 0),
+        .re = (uint64_t) node_get_int (root, "re", 0),
+        .sent_ns = node_get_int (root, "sent", 0),
+        .now_ns = node_get_int (root, "now", 0),
+        .fault = (fault_code_t) node_get_int (root, "fault", FAULT_NONE),
+        .fault_text = node_get_text (root, "fault_text", ""),
+        .head = root,
+        .body = tree_root (body),
+    };
+    show (self, &message);
+}
+
+/* Milliseconds to wait for input: until the next table, or the end. */
+static int
+wait_ms (const program_t *self, int64_t end_ms, int64_t next_table_ms)
+{
+    int64_t until = -1;
+    if (self->options.seconds)
+        until = end_ms;
+    if (self->stats && (until < 0 || next_table_ms < until))
+        until = next_table_ms;
+    if (until < 0)
+        return -1;
+    int64_t wait = until - clock_monotonic_ms ();
+    return wait > 0 ? (int) wait : 0;
+}
+
+static void
+run (program_t *self, zsock_t *socket)
+{
+    int64_t end_ms = clock_monotonic_ms () + self->options.seconds * 1000;
+    int64_t next_table_ms = clock_monotonic_ms () + STATS_EVERY_MS;
+    OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (socket, NULL);
+    while (!self->options.count || self->shown < self->options.count) {
+        if (self->options.seconds && clock_monotonic_ms () >= end_ms)
+            break;
+        if (zpoller_wait (poller, wait_ms (self, end_ms, next_table_ms)))
+            receive (self, socket);
+        else if (zpoller_terminated (poller))
+            break;
+        if (self->stats && clock_monotonic_ms () >= next_table_ms) {
+            view_stats_print (self->stats, &self->options.view);
+            next_table_ms += STATS_EVERY_MS;
+        }
+    }
+    if (self->stats)
+        view_stats_print (self->stats, &self->options.view);
+}
+
+int
+main (int argc, char **argv)
+{
+    program_t self = { .options = read_options (argc, argv) };
+    zsock_t *socket = attach (&self.options);
+    if (!socket)
+        return 1;
+    if (self.options.view.stats)
+        self.stats = view_stats_new ();
+    if (self.options.view.sequence)
+        self.sequence = view_sequence_new (self.options.view.sequence);
+    run (&self, socket);
+    view_stats_destroy (&self.stats);
+    view_sequence_destroy (&self.sequence);
+    zsock_destroy (&socket);
+    return 0;
+}
