@@ -171,7 +171,7 @@ satisfy_asker (puller_t *self, asker_t *asker, const char *image_ref, const node
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
     node_set_text (tree, &body, "image_ref", image_ref);
-    node_set (tree, &body, "user", image_user (tree, image));
+    node_set (tree, &body, "user", image_user_node (tree, image));
     node_set_bool (tree, &body, "pulled", is_pulled);
     actor_answer (self->actor, &asker->address, &body, NULL);
     asker_destroy (self, asker);

@@ -35,6 +35,7 @@ typedef struct {
 typedef struct {
     actor_t *actor;
     zlistx_t *pods;    // pod_entry_t, in the order they came
+    tree_t *worker_args; // what every worker is started with
     zlistx_t *pending; // names of sources that have not delivered a set yet
 } manager_t;
 
@@ -146,6 +147,7 @@ ask_for_worker (manager_t *self, pod_entry_t *pod)
     node_t body = node_map ();
     node_set_text (tree, &body, "class", "pod-worker");
     node_set_text (tree, &body, "name", pod->worker);
+    node_set (tree, &body, "args", node_copy (tree, tree_root (self->worker_args)));
     actor_request (self->actor, "supervisor", MSG_ACTOR_START, &body, START_DEADLINE_MS,
                    on_worker_asked, pod->worker, sizeof pod->worker);
     sync_worker (self, pod); // for a worker that is there already; a new one says ACTOR_UP
@@ -425,11 +427,13 @@ stop (void **self_p)
     manager_t *self = *self_p;
     zlistx_destroy (&self->pods);
     zlistx_destroy (&self->pending);
+    tree_destroy (&self->worker_args);
     free (self);
     *self_p = NULL;
 }
 
-/* args: {sources: list of text, the sources that must deliver before orphans are stopped}. */
+/* args: {sources: list of text, those that must deliver before orphans are stopped; worker_args:
+   map}. */
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
@@ -440,6 +444,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     zlistx_set_destructor (self->pods, entry_destroy);
     self->pending = zlistx_new ();
     zlistx_set_destructor (self->pending, free_name);
+    self->worker_args = tree_copy (node_get (args, "worker_args"));
     NODE_EACH (node_get (args, "sources"), source)
         zlistx_add_end (self->pending, text_copy (node_as_text (source, "")));
     return self;

@@ -15,7 +15,7 @@
 #define RENEW_EVERY_MS 60000
 /* After a listing as many times its own duration pass before the next: the runtime has other work,
    above all when many pods start and every start is an event. */
-#define REST_FACTOR 4
+#define REST_FACTOR 9
 #define REST_MAX_MS 500
 #define LIST_DEADLINE_MS 30000
 #define NEWCOMERS_MAX 4096

@@ -1,8 +1,7 @@
-#include <event2/buffer.h>
-#include <event2/keyvalq_struct.h>
-#include <string.h>
 #include "cubelet/memory.h"
 #include "server.h"
+#include <event2/buffer.h>
+#include <string.h>
 
 static void
 forget (exchange_t *self)
@@ -86,18 +85,35 @@ exchange_of_context (void *context)
     return self;
 }
 
+/* Calls `take` with the value of one "key=value" (or "key") if its key is `name`. evhttp's own
+   parser refuses a query with a key alone. */
+static void
+take_parameter (const char *pair, size_t size, const char *name, parameter_fn *take, void *context)
+{
+    const char *equals = memchr (pair, '=', size);
+    size_t key_size = equals ? (size_t) (equals - pair) : size;
+    OWNED (free_text) char *raw_key = strndup (pair, key_size);
+    OWNED (free_text)
+    char *raw_value =
+        strndup (pair + key_size + (equals != NULL), size - key_size - (equals != NULL));
+    if (!raw_key || !raw_value)
+        abort();
+    OWNED (free_text) char *key = evhttp_uridecode (raw_key, 1, NULL);
+    OWNED (free_text) char *value = evhttp_uridecode (raw_value, 1, NULL);
+    if (key && value && strcmp (key, name) == 0)
+        take (value, context);
+}
+
 void
 exchange_each_parameter (const exchange_t *self, const char *name, parameter_fn *take,
                          void *context)
 {
-    const char *query = evhttp_uri_get_query (evhttp_request_get_evhttp_uri (self->http));
-    struct evkeyvalq pairs = { .tqh_first = NULL };
-    if (!query || evhttp_parse_query_str (query, &pairs) < 0)
-        return;
-    for (const struct evkeyval *pair = pairs.tqh_first; pair; pair = pair->next.tqe_next)
-        if (strcmp (pair->key, name) == 0)
-            take (pair->value, context);
-    evhttp_clear_headers (&pairs);
+    const char *at = evhttp_uri_get_query (evhttp_request_get_evhttp_uri (self->http));
+    while (at && *at) {
+        size_t size = strcspn (at, "&");
+        take_parameter (at, size, name, take, context);
+        at += size + (at[size] == '&');
+    }
 }
 
 static void

@@ -7,10 +7,10 @@
    healthz.c     /healthz and below
    pods.c        /pods */
 #pragma once
+#include "cubelet/actor.h"
 #include <czmq.h>
 #include <event2/event.h>
 #include <event2/http.h>
-#include "cubelet/actor.h"
 
 /* What a port is for; a route says with these bits where it is served. */
 typedef enum {
@@ -82,7 +82,7 @@ typedef void parameter_fn (const char *value, void *context);
 void exchange_each_parameter (const exchange_t *self, const char *name, parameter_fn *take,
                               void *context);
 
-/* The path, decoded. */
+/* The path as it was sent. */
 const char *exchange_path (const exchange_t *self);
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
@@ -94,9 +94,9 @@ void route_request (exchange_t *exchange);
 
 // ---- the routes ----
 
-route_fn serve_health;        // all checks
-route_fn serve_health_ping;   // all checks of the health port
-route_fn serve_check_ok;      // one check that cannot fail
+route_fn serve_health;      // all checks
+route_fn serve_health_ping; // all checks of the health port
+route_fn serve_check_ok;    // one check that cannot fail
 route_fn serve_check_syncloop;
 route_fn serve_pods;
 route_fn serve_debug_disabled;

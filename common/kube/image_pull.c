@@ -57,7 +57,7 @@ image_pulled_message (const char *image, int64_t pull_ns, int64_t whole_ns, int6
 }
 
 node_t
-image_user (tree_t *tree, const node_t *image)
+image_user_node (tree_t *tree, const node_t *image)
 {
     node_t user = node_map();
     const node_t *uid = node_get (image, "uid");

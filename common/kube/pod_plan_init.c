@@ -19,10 +19,12 @@ is_sidecar (const container_t *container)
     return container->kind == CONTAINER_SIDECAR;
 }
 
+/* One that was stopped in an unknown state did not end well either. */
 static bool
 has_failed (const container_seen_t *instance)
 {
-    return instance->exit_code != 0 || strcmp (instance->reason, "OOMKilled") == 0;
+    return instance->exit_code != 0 || instance->state == SEEN_UNKNOWN
+           || strcmp (instance->reason, "OOMKilled") == 0;
 }
 
 /* A regular container in state created or running; exited ones may be from before a reboot. */
@@ -151,7 +153,8 @@ visit (walk_t *walk, size_t index, const container_t *container, const container
     case SEEN_UNKNOWN: return visit_unknown (walk, index, container, instance);
     case SEEN_EXITED: break;
     }
-    if (is_sidecar (container))
+    const instance_local_t *known = plan_instance (walk->plan, instance->id);
+    if (is_sidecar (container) || (known->is_killing && known->is_restart))
         walk->is_to_start[index] = true;
     else if (has_failed (instance))
         return restart_or_fail (walk, index, container);

@@ -1,5 +1,6 @@
 #include "cubelet/volume_paths.h"
 #include "cubelet/memory.h"
+#include "cubelet/path_element.h"
 #include "cubelet/pod_names.h"
 #include <inttypes.h>
 #include <string.h>
@@ -112,26 +113,17 @@ path_below (const char *path, const char *parent)
                : NULL;
 }
 
-static bool
-has_back_step (const char *path)
-{
-    for (const char *at = path; *(at += strspn (at, "/")); at += strcspn (at, "/"))
-        if (strcspn (at, "/") == 2 && at[0] == '.' && at[1] == '.')
-            return true;
-    return false;
-}
-
 /* Adds the outermost of the sorted `paths` that are below `parent`. */
 static int
 add_nested (const char *parent, const char *const *paths, size_t count, text_list_t *out,
             fault_t *fault)
 {
-    if (has_back_step (parent))
+    if (path_has_back_step (parent))
         return fault_set (fault, FAULT_INVALID, "invalid container mount point %s", parent);
     const char *outer = NULL;
     for (size_t i = 0; i < count; i++) {
         const char *below = path_below (paths[i], parent);
-        if (!below || has_back_step (below) || (outer && path_below (paths[i], outer)))
+        if (!below || path_has_back_step (below) || (outer && path_below (paths[i], outer)))
             continue;
         outer = paths[i];
         out->items[out->count++] = below;

@@ -2,6 +2,7 @@
 #include "cubelet/downward_api.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
+#include "cubelet/path_element.h"
 #include "cubelet/record_table.h"
 #include <limits.h>
 #include <string.h>
@@ -33,17 +34,14 @@ fault_list_report (fault_list_t *self, fault_t *fault)
 static int
 check_elements (const char *path, fault_t *fault)
 {
-    for (const char *at = path; *(at += strspn (at, "/")); at += strcspn (at, "/")) {
-        size_t size = strcspn (at, "/");
-        if (size == 2 && at[0] == '.' && at[1] == '.')
-            return fault_set (fault, FAULT_INVALID, "invalid path: must not contain '..': %s",
-                              path);
-        if (size > NAME_MAX)
+    if (path_has_back_step (path))
+        return fault_set (fault, FAULT_INVALID, "invalid path: must not contain '..': %s", path);
+    for (const char *at = path; *(at += strspn (at, "/")); at += strcspn (at, "/"))
+        if (strcspn (at, "/") > NAME_MAX)
             return fault_set (fault, FAULT_INVALID,
                               "invalid path: filenames must be less than or equal to %d "
                               "characters",
                               NAME_MAX);
-    }
     // The writer's own names begin with two dots.
     if (strncmp (path, "..", 2) == 0)
         return fault_set (fault, FAULT_INVALID, "invalid path: must not start with '..': %s", path);

@@ -289,14 +289,16 @@ transfer_follow (transfer_t *self, fault_t *fault)
     bool is_absolute = false;
     OWNED (free_text) char *to = resolve_url (self->url, location->value, &is_absolute);
     OWNED (free_text) char *quoted = go_quote (location->value);
-    if (!to) {
+    int verdict = -1;
+    if (to)
+        verdict = self->request.redirect (self->first_url, to, self->requests, fault);
+    else
         fault_set (fault, FAULT_INVALID, "failed to parse Location header %s", quoted);
-        http_fault_with_url (self->method, self->url, fault);
-        return -1;
+    if (verdict < 0) {
+        self->has_answer = false; // the redirect is not one that anybody wants
+        // Go names the Location as it came when it is the rule that fails
+        http_fault_with_url (self->method, to ? location->value : self->url, fault);
     }
-    int verdict = self->request.redirect (self->first_url, to, self->requests, fault);
-    if (verdict < 0) // Go names the Location here as it came
-        http_fault_with_url (self->method, location->value, fault);
     if (verdict <= 0)
         return verdict;
     if (is_absolute) // a Host header belongs to the first host

@@ -404,9 +404,9 @@ fill_fields (const decoder_t *decoder, const proto_type_t *type, input_t in, int
         if (!read_field (&in, &found))
             return refuse (decoder, type);
         const proto_field_t *field = protobuf_c_message_descriptor_get_field (type, found.id);
-        if (!field)
+        slot_t *slot = field ? &slots[field - type->fields] : NULL;
+        if (!slot || slot->count == 0) // a packed list may be there and empty
             continue;
-        slot_t *slot = &slots[field - type->fields];
         if (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF)
             clear_others (type, field, slots);
         int result = is_repeated (field) ? decode_repeated (decoder, field, &found, depth, slot)

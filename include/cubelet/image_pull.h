@@ -21,4 +21,4 @@ image_pulled_message (const char *image, int64_t pull_ns, int64_t whole_ns, int6
 
 /* The user that a CRI Image runs as: {uid: N} or {username: TEXT}, made in `tree`; {uid: 0} when it
    names none. */
-node_t image_user (tree_t *tree, const node_t *image);
+node_t image_user_node (tree_t *tree, const node_t *image);

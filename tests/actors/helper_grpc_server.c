@@ -30,7 +30,7 @@ struct server_call {
     size_t out_size, out_sent;
     bool has_opened;
     bool is_closed; // no more output
-    char *status; // trailers are to follow
+    char *status;   // trailers are to follow
 };
 
 struct connection {
@@ -147,7 +147,7 @@ read_out (nghttp2_session *session, int32_t id, uint8_t *to, size_t room, uint32
     *flags |= NGHTTP2_DATA_FLAG_EOF;
     if (call->status) { // only now, or they would overtake the body
         nghttp2_nv fields[1];
-        make_fields (fields, (const char *const[]) { "grpc-status", call->status, NULL });
+        make_fields (fields, (const char *const[]){ "grpc-status", call->status, NULL });
         *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
         nghttp2_submit_trailer (session, id, fields, 1);
     }

@@ -477,9 +477,10 @@ a_cancelled_call_is_reset_and_forgotten (void **state)
     (void) state;
     test_t test = begin ("");
     expect (&test, "/empty", "|");
-    OWNED (received_destroy)
     received_t *reply =
         peer_expect_reply (test.peer, peer_request (test.peer, "user", MSG_CRI_STATUS, NULL));
+    assert_int_equal (reply->envelope.fault_code, FAULT_NONE);
+    received_destroy (&reply);
     expect (&test, "/empty", "|");
     end (&test);
 }

@@ -1,5 +1,6 @@
 """Pods start as their manifests say."""
 import json
+import os
 import pathlib
 import tempfile
 import unittest
@@ -56,8 +57,10 @@ class Starting(AgentCase):
 
     def test_a_file_of_json_and_a_pod_of_the_host_network(self):
         self.agent.write_manifest('host.json', json.dumps(pods.pod('host', hostNetwork=True)))
-        pod = self.agent.wait_ready_pod('host')
-        self.assertEqual(pod['status']['podIP'], pod['status']['hostIP'])
+        container = pods.container(self.agent.wait_ready_pod('host'))['containerID'].split('//')[1]
+        tasks = [line.split() for line in self.containerd.ctr('tasks', 'list').splitlines()]
+        pid = next(row[1] for row in tasks if row[0] == container)
+        self.assertEqual(os.readlink(f'/proc/{pid}/ns/net'), os.readlink('/proc/self/ns/net'))
 
     def test_the_output_of_a_container_is_in_its_log_file(self):
         self.agent.write_manifest('talker', pods.pod('talker', 'echo hello log; ' + pods.FOREVER))

@@ -58,12 +58,15 @@ class Traces(AgentCase):
         actual = {'scenario': name, 'objects': [pod], 'pod': first, 'deleted_after': recorded['deleted_after'],
                   'statuses': rows, 'events': [], 'logs': {}}
         if self.record:
-            actual['cri'] = self.calls_of(first)
+            actual['cri'] = self.calls_of(first['metadata']['uid'], recorded['pod']['metadata']['uid'])
         return actual
 
-    def calls_of(self, pod):
-        """The mutating runtime calls of one pod, with the lab's own paths as a usual node has them."""
-        known, found = {pod['metadata']['uid']}, []
+    def calls_of(self, uid, recorded_uid):
+        """The mutating runtime calls of one pod, with the paths of a usual node and the UID that the recording has.
+
+        compare.py does not see a static pod's UID where it stands inside a longer word (`pod0123…`).
+        """
+        known, found = {uid}, []
         text = self.agent.calls.read_text().replace(str(self.agent.logs), '/var/log/pods').replace(
             f'"/{self.agent.cgroup}/kubepods', '"/kubepods')
         for line in text.splitlines():
@@ -74,7 +77,7 @@ class Traces(AgentCase):
             if isinstance(answer, dict):
                 known |= {answer[key] for key in ('pod_sandbox_id', 'container_id') if answer.get(key)}
             if call['method'] != 'ExecSync' or sum(row['method'] == 'ExecSync' for row in found) < 6:
-                found.append(call)
+                found.append(json.loads(line.replace(uid, recorded_uid)))
         return found
 
     def check(self, name):

@@ -32,7 +32,8 @@ world_json (const char *text)
 {
     fault_t fault = { 0 };
     OWNED (free_text) char *copy = text_copy (text);
-    for (char *c = copy; *c; c++)
+    bool is_plain = strncmp (copy, "{\"", 2) == 0;
+    for (char *c = copy; *c && !is_plain; c++)
         if (*c == '\'')
             *c = '"';
     tree_t *tree = json_read (copy, strlen (copy), &fault);
@@ -156,14 +157,17 @@ static const char *const CRI_STATES[] = { "CONTAINER_CREATED", "CONTAINER_RUNNIN
                                           "CONTAINER_EXITED", "CONTAINER_UNKNOWN" };
 
 static void
-do_container (world_t *self, const statement_t *s)
+do_container (world_t *self, const statement_t *whole)
 {
     fault_t fault = { 0 };
+    statement_t state_apart = *whole; // "created" is a state and an option
+    const statement_t *s = &state_apart;
+    size_t state = must_be_in (STATES, COUNT_OF (STATES), word_at (s, 2));
+    state_apart.words[2] = "";
     const container_t *container = pod_container (&self->pod, word_at (s, 0));
     char hash[CONTAINER_HASH_TEXT_MAX] = "0";
     if (container)
         container_hash_text (container, hash);
-    size_t state = must_be_in (STATES, COUNT_OF (STATES), word_at (s, 2));
     int64_t restarts = number_option (s, "restarts", 0);
     int64_t created = number_option (s, "created", 10 + restarts);
     int64_t code = number_option (s, "code", 0);

@@ -66,7 +66,7 @@ const node_t *world_status (world_t *self);
 /* Fails the test, naming `what`, unless both are equal. */
 void world_check (const char *what, const char *expected, const char *actual);
 
-/* A tree from JSON with ' for ". */
+/* A tree from JSON with ' for ", or as it is when it begins with {". */
 tree_t *world_json (const char *text);
 
 /* One regular container "main", image "busybox", policy Always, grace period 30 s. */

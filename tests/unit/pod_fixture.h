@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+/* A text_list_t for the scope it stands in. */
 #define TEXTS(...)                                                                                 \
     {                                                                                              \
         (const char *[]){ __VA_ARGS__ }, COUNT_OF (((const char *[]){ __VA_ARGS__ }))              \

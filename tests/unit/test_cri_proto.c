@@ -21,89 +21,88 @@ hex_of (const uint8_t *bytes, size_t size)
     return text;
 }
 
+static const struct {
+    message_id_t call;
+    bool is_reply;
+    const char *json, *hex;
+} FIELDS[] = {
+    { MSG_CRI_VERSION, false, "{\"version\":\"0.1.0\"}", "0a05302e312e30" },
+    { MSG_CRI_VERSION, true, "{\"runtime_api_version\":\"v1\"}", "22027631" },
+    { MSG_CRI_STATUS, true, "{\"status\":{\"conditions\":[{\"status\":true}]}}", "0a040a021001" },
+    { MSG_CRI_STATUS, true, "{\"runtime_handlers\":[{\"features\":{\"user_namespaces\":true}}]}",
+      "1a0412021001" },
+    { MSG_CRI_RUN_POD_SANDBOX, false, "{\"config\":{\"metadata\":{\"attempt\":3}}}",
+      "0a040a022003" },
+    { MSG_CRI_RUN_POD_SANDBOX, false,
+      "{\"config\":{\"linux\":{\"security_context\":{\"run_as_group\":{}}}}}", "0a06420412024200" },
+    { MSG_CRI_RUN_POD_SANDBOX, false,
+      "{\"config\":{\"linux\":{\"security_context\":{\"supplemental_groups\":[1,300]}}}}",
+      "0a09420712052a0301ac02" },
+    { MSG_CRI_RUN_POD_SANDBOX, false,
+      "{\"config\":{\"linux\":{\"security_context\":{\"namespace_options\":{\"userns_options\":"
+      "{\"mode\":\"NODE\"}}}}}}",
+      "0a0a420812060a042a020802" },
+    { MSG_CRI_POD_SANDBOX_STATUS, true, "{\"timestamp\":1}", "2001" },
+    { MSG_CRI_POD_SANDBOX_STATUS, true, "{\"status\":{\"network\":{\"ip\":\"a\"}}}",
+      "0a052a030a0161" },
+    { MSG_CRI_POD_SANDBOX_STATUS, true,
+      "{\"status\":{\"linux\":{\"namespaces\":{\"options\":{\"pid\":\"NODE\"}}}}}",
+      "0a0832060a0412021002" },
+    { MSG_CRI_LIST_POD_SANDBOX, false, "{\"filter\":{\"state\":{}}}", "0a021200" },
+    { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"CDI_devices\":[{}]}}", "12038a0100" },
+    { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"stop_signal\":\"SIGTERM\"}}", "1203900117" },
+    { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"image\":{\"user_specified_image\":\"a\"}}}",
+      "1206120492010161" },
+    { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"envs\":[{\"key\":\"a\",\"value\":\"b\"}]}}",
+      "120832060a0161120162" },
+    { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"mounts\":[{\"recursive_read_only\":true}]}}",
+      "12043a024001" },
+    { MSG_CRI_CREATE_CONTAINER, false,
+      "{\"config\":{\"linux\":{\"resources\":{\"cpu_quota\":-1}}}}",
+      "120f7a0d0a0b10ffffffffffffffffff01" },
+    { MSG_CRI_CREATE_CONTAINER, false,
+      "{\"config\":{\"linux\":{\"security_context\":{\"seccomp\":{}}}}}", "12067a0412027a00" },
+    { MSG_CRI_STOP_CONTAINER, false, "{\"timeout\":30}", "101e" },
+    { MSG_CRI_CONTAINER_STATUS, true, "{\"status\":{\"image_id\":\"a\"}}", "0a048a010161" },
+    { MSG_CRI_CONTAINER_STATUS, true, "{\"status\":{\"user\":{\"linux\":{\"gid\":1}}}}",
+      "0a079201040a021001" },
+    { MSG_CRI_LIST_CONTAINERS, true, "{\"containers\":[{\"image_id\":\"a\"}]}", "0a03520161" },
+    { MSG_CRI_UPDATE_CONTAINER_RESOURCES, false, "{\"annotations\":{\"a\":\"b\"}}",
+      "22060a0161120162" },
+    { MSG_CRI_EXEC_SYNC, true, "{\"exit_code\":-1}", "18ffffffffffffffffff01" },
+    { MSG_CRI_EXEC, false, "{\"tty\":true}", "1801" },
+    { MSG_CRI_ATTACH, false, "{\"tty\":true}", "1801" },
+    { MSG_CRI_ATTACH, false, "{\"stdin\":true}", "1001" },
+    { MSG_CRI_EXEC, false, "{\"stdin\":true}", "2001" },
+    { MSG_CRI_PORT_FORWARD, false, "{\"port\":[80]}", "120150" },
+    { MSG_CRI_CONTAINER_STATS, true, "{\"stats\":{\"cpu\":{\"psi\":{\"Some\":{\"Total\":1}}}}}",
+      "0a081206220412020801" },
+    { MSG_CRI_LIST_IMAGES, true, "{\"images\":[{\"pinned\":true}]}", "0a024001" },
+    { MSG_CRI_PULL_IMAGE, false, "{\"auth\":{\"registry_token\":\"a\"}}", "1203320161" },
+    { MSG_CRI_IMAGE_FS_INFO, true, "{\"container_filesystems\":[{\"used_bytes\":{}}]}",
+      "12021a00" },
+    { MSG_CRI_RUNTIME_CONFIG, true, "{\"linux\":{\"cgroup_driver\":\"CGROUPFS\"}}", "0a020801" },
+};
+
 static void
 fields_have_their_numbers_on_the_wire (void **state)
 {
     (void) state;
-    static const struct {
-        message_id_t call;
-        bool is_reply;
-        const char *json, *hex;
-    } ROWS[] = {
-        { MSG_CRI_VERSION, false, "{\"version\":\"0.1.0\"}", "0a05302e312e30" },
-        { MSG_CRI_VERSION, true, "{\"runtime_api_version\":\"v1\"}", "22027631" },
-        { MSG_CRI_STATUS, true, "{\"status\":{\"conditions\":[{\"status\":true}]}}",
-          "0a040a021001" },
-        { MSG_CRI_STATUS, true,
-          "{\"runtime_handlers\":[{\"features\":{\"user_namespaces\":true}}]}", "1a0412021001" },
-        { MSG_CRI_RUN_POD_SANDBOX, false, "{\"config\":{\"metadata\":{\"attempt\":3}}}",
-          "0a040a022003" },
-        { MSG_CRI_RUN_POD_SANDBOX, false,
-          "{\"config\":{\"linux\":{\"security_context\":{\"run_as_group\":{}}}}}",
-          "0a06420412024200" },
-        { MSG_CRI_RUN_POD_SANDBOX, false,
-          "{\"config\":{\"linux\":{\"security_context\":{\"supplemental_groups\":[1,300]}}}}",
-          "0a09420712052a0301ac02" },
-        { MSG_CRI_RUN_POD_SANDBOX, false,
-          "{\"config\":{\"linux\":{\"security_context\":{\"namespace_options\":{\"userns_options\":"
-          "{\"mode\":\"NODE\"}}}}}}",
-          "0a0a420812060a042a020802" },
-        { MSG_CRI_POD_SANDBOX_STATUS, true, "{\"timestamp\":1}", "2001" },
-        { MSG_CRI_POD_SANDBOX_STATUS, true, "{\"status\":{\"network\":{\"ip\":\"a\"}}}",
-          "0a052a030a0161" },
-        { MSG_CRI_POD_SANDBOX_STATUS, true,
-          "{\"status\":{\"linux\":{\"namespaces\":{\"options\":{\"pid\":\"NODE\"}}}}}",
-          "0a0832060a0412021002" },
-        { MSG_CRI_LIST_POD_SANDBOX, false, "{\"filter\":{\"state\":{}}}", "0a021200" },
-        { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"CDI_devices\":[{}]}}", "12038a0100" },
-        { MSG_CRI_CREATE_CONTAINER, false, "{\"config\":{\"stop_signal\":\"SIGTERM\"}}",
-          "1203900117" },
-        { MSG_CRI_CREATE_CONTAINER, false,
-          "{\"config\":{\"image\":{\"user_specified_image\":\"a\"}}}", "1206120492010161" },
-        { MSG_CRI_CREATE_CONTAINER, false,
-          "{\"config\":{\"envs\":[{\"key\":\"a\",\"value\":\"b\"}]}}", "120832060a0161120162" },
-        { MSG_CRI_CREATE_CONTAINER, false,
-          "{\"config\":{\"mounts\":[{\"recursive_read_only\":true}]}}", "12043a024001" },
-        { MSG_CRI_CREATE_CONTAINER, false,
-          "{\"config\":{\"linux\":{\"resources\":{\"cpu_quota\":-1}}}}",
-          "120f7a0d0a0b10ffffffffffffffffff01" },
-        { MSG_CRI_CREATE_CONTAINER, false,
-          "{\"config\":{\"linux\":{\"security_context\":{\"seccomp\":{}}}}}", "12067a0412027a00" },
-        { MSG_CRI_STOP_CONTAINER, false, "{\"timeout\":30}", "101e" },
-        { MSG_CRI_CONTAINER_STATUS, true, "{\"status\":{\"image_id\":\"a\"}}", "0a048a010161" },
-        { MSG_CRI_CONTAINER_STATUS, true, "{\"status\":{\"user\":{\"linux\":{\"gid\":1}}}}",
-          "0a079201040a021001" },
-        { MSG_CRI_LIST_CONTAINERS, true, "{\"containers\":[{\"image_id\":\"a\"}]}", "0a03520161" },
-        { MSG_CRI_UPDATE_CONTAINER_RESOURCES, false, "{\"annotations\":{\"a\":\"b\"}}",
-          "22060a0161120162" },
-        { MSG_CRI_EXEC_SYNC, true, "{\"exit_code\":-1}", "18ffffffffffffffffff01" },
-        { MSG_CRI_EXEC, false, "{\"tty\":true}", "1801" },
-        { MSG_CRI_ATTACH, false, "{\"tty\":true}", "1801" },
-        { MSG_CRI_ATTACH, false, "{\"stdin\":true}", "1001" },
-        { MSG_CRI_EXEC, false, "{\"stdin\":true}", "2001" },
-        { MSG_CRI_PORT_FORWARD, false, "{\"port\":[80]}", "120150" },
-        { MSG_CRI_CONTAINER_STATS, true, "{\"stats\":{\"cpu\":{\"psi\":{\"Some\":{\"Total\":1}}}}}",
-          "0a081206220412020801" },
-        { MSG_CRI_LIST_IMAGES, true, "{\"images\":[{\"pinned\":true}]}", "0a024001" },
-        { MSG_CRI_PULL_IMAGE, false, "{\"auth\":{\"registry_token\":\"a\"}}", "1203320161" },
-        { MSG_CRI_IMAGE_FS_INFO, true, "{\"container_filesystems\":[{\"used_bytes\":{}}]}",
-          "12021a00" },
-        { MSG_CRI_RUNTIME_CONFIG, true, "{\"linux\":{\"cgroup_driver\":\"CGROUPFS\"}}",
-          "0a020801" },
-    };
-    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+    for (size_t i = 0; i < COUNT_OF (FIELDS); i++) {
         fault_t fault = { 0 };
-        const cri_method_t *method = cri_method (ROWS[i].call);
-        const ProtobufCMessageDescriptor *type = ROWS[i].is_reply ? method->reply : method->request;
-        OWNED (tree_destroy) tree_t *tree = json_read (ROWS[i].json, strlen (ROWS[i].json), &fault);
+        const cri_method_t *method = cri_method (FIELDS[i].call);
+        const ProtobufCMessageDescriptor *type =
+            FIELDS[i].is_reply ? method->reply : method->request;
+        OWNED (tree_destroy)
+        tree_t *tree = json_read (FIELDS[i].json, strlen (FIELDS[i].json), &fault);
         uint8_t *bytes = NULL;
         size_t size = 0;
         if (!tree || protobuf_encode (type, tree_root (tree), &bytes, &size, &fault) < 0)
-            fail_msg ("%s: %s", ROWS[i].json, fault.text);
+            fail_msg ("%s: %s", FIELDS[i].json, fault.text);
         OWNED (free_text) char *hex = hex_of (bytes, size);
         OWNED (tree_destroy) tree_t *back = protobuf_decode (type, bytes, size, &fault);
         free (bytes);
-        assert_string_equal (hex, ROWS[i].hex);
+        assert_string_equal (hex, FIELDS[i].hex);
         assert_true (node_equal (tree_root (back), tree_root (tree)));
     }
 }

@@ -91,7 +91,7 @@ the_image_names_its_user (void **state)
         fault_t fault = { 0 };
         OWNED (tree_destroy)
         tree_t *tree = json_read (CASES[i].image, strlen (CASES[i].image), &fault);
-        node_t user = image_user (tree, tree_root (tree));
+        node_t user = image_user_node (tree, tree_root (tree));
         OWNED (free_text) char *json = json_write (&user, JSON_COMPACT, NULL);
         assert_string_equal (json, CASES[i].user);
     }

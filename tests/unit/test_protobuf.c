@@ -411,6 +411,11 @@ unknown_fields_are_skipped_and_the_last_value_counts (void **state)
         { "\xd2\x01\x07\x0a\x01k\x12\x02\x08\x01\xd2\x01\x07\x0a\x01k\x12\x02\x08\x02", 20,
           "{\"z_map\":{\"k\":{\"a_int32\":2}}}" },
         { "\xd2\x01\x00", 3, "{\"z_map\":{\"\":{}}}" },
+        { "\xa2\x01\x00", 3, "{}" }, // an empty packed list
+        { "\xa2\x01\x00\xa0\x01\x05", 6, "{\"t_int32s\":[5]}" },
+        { "\x08\x01\x08\x00", 4, "{}" },
+        { "\x90\x01\x05\x9a\x01\x00\x90\x01\x00", 9, "{\"r_one\":0}" },
+        { "\xd2\x01\x07\x12\x02\x08\x01\x0a\x01k", 10, "{\"z_map\":{\"k\":{\"a_int32\":1}}}" },
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
         fault_t fault = { 0 };
@@ -420,7 +425,8 @@ unknown_fields_are_skipped_and_the_last_value_counts (void **state)
         if (!tree)
             fail_msg ("row %zu: %s", i, fault.text);
         OWNED (free_text) char *json = json_write (tree_root (tree), JSON_COMPACT, NULL);
-        assert_string_equal (json, ROWS[i].json);
+        if (strcmp (json, ROWS[i].json) != 0)
+            fail_msg ("row %zu became %s", i, json);
     }
 }
 
@@ -506,6 +512,7 @@ every_prefix_of_a_message_is_refused_or_read_without_harm (void **state)
             bytes[at] ^= (uint8_t) (1 << bit);
             OWNED (tree_destroy) tree_t *back = protobuf_decode (&ALL, bytes, size, &fault);
             bytes[at] ^= (uint8_t) (1 << bit);
+            assert_true (!back || node_is_map (tree_root (back)));
         }
 }
 

@@ -213,6 +213,7 @@ packed_bytes_are_unpacked_to_the_same (void **state)
     assert_int_equal (text->via.str.ptr[3], '\0');
     OWNED (free_text) char *nil = node_pack (NULL, &size);
     assert_int_equal (size, 1);
+    assert_int_equal ((unsigned char) *nil, 0xc0);
 }
 
 static void

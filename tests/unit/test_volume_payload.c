@@ -123,7 +123,7 @@ downward_items_become_files (void **state)
         assert_non_null (items);
         payload_t payload = { 0 };
         fault_t bad = { 0 };
-        char text[256];
+        char text[sizeof bad.text];
         if (payload_put_downward (&payload, items, &pod, &facts, tree_root (items), 0644, &bad) < 0)
             snprintf (text, sizeof text, "%s", bad.text);
         else

@@ -1,0 +1,201 @@
+#include "launch.h"
+#include "cubelet/actors.h"
+#include "cubelet/clock.h"
+
+const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
+
+typedef node_t make_args_fn (const launch_t *launch, tree_t *tree);
+
+static node_t
+list_of (tree_t *tree, text_list_t list)
+{
+    node_t array = node_array ();
+    for (size_t i = 0; i < list.count; i++)
+        node_append (tree, &array, node_text (tree, list.items[i]));
+    return array;
+}
+
+static void
+set_text (tree_t *tree, node_t *map, const char *key, const char *text)
+{
+    if (text && text[0])
+        node_set_text (tree, map, key, text);
+}
+
+/* The node's facts as the workers read them (pod_worker/facts.c). */
+static node_t
+worker_args (const launch_t *launch, tree_t *tree)
+{
+    const node_facts_t *facts = launch->facts;
+    node_t args = node_map ();
+    set_text (tree, &args, "node_name", facts->node_name);
+    node_set (tree, &args, "host_ips", list_of (tree, facts->host_ips));
+    if (facts->allocatable)
+        node_set (tree, &args, "allocatable", node_copy (tree, facts->allocatable));
+    node_set (tree, &args, "cluster_dns", list_of (tree, facts->cluster_dns));
+    set_text (tree, &args, "cluster_domain", facts->cluster_domain);
+    set_text (tree, &args, "resolv_conf_path", facts->resolv_conf_path);
+    if (facts->resolv_conf)
+        node_set (tree, &args, "resolv_conf",
+                  node_text_sized (tree, facts->resolv_conf, facts->resolv_conf_size));
+    set_text (tree, &args, "root_dir", facts->root_dir);
+    set_text (tree, &args, "pod_logs_dir", facts->pod_logs_dir);
+    node_set_text (tree, &args, "cgroup_driver",
+                   facts->cgroup_driver == CGROUP_DRIVER_SYSTEMD ? "systemd" : "cgroupfs");
+    set_text (tree, &args, "cgroup_root", facts->cgroup_root);
+    node_set_bool (tree, &args, "cgroups_per_qos", facts->cgroups_per_qos);
+    node_set_int (tree, &args, "cgroup_version", facts->cgroup_version);
+    node_set_bool (tree, &args, "cpu_cfs_quota", facts->cpu_cfs_quota);
+    node_set_int (tree, &args, "cpu_cfs_period_us", facts->cpu_cfs_period_us);
+    node_set_int (tree, &args, "memory_capacity", facts->memory_capacity);
+    node_set (tree, &args, "hugepage_sizes", list_of (tree, facts->hugepage_sizes));
+    node_set_bool (tree, &args, "single_process_oom_kill", facts->single_process_oom_kill);
+    node_set_bool (tree, &args, "has_swap_controller", facts->has_swap_controller);
+    node_set_bool (tree, &args, "limited_swap", facts->limited_swap);
+    node_set_int (tree, &args, "swap_capacity", facts->swap_capacity);
+    node_set_bool (tree, &args, "seccomp_default", facts->seccomp_default);
+    node_set_bool (tree, &args, "selinux_enabled", facts->selinux_enabled);
+    node_set (tree, &args, "thermal_throttle_paths",
+              list_of (tree, facts->thermal_throttle_paths));
+    node_set (tree, &args, "allowed_unsafe_sysctls",
+              list_of (tree, facts->allowed_unsafe_sysctls));
+    node_set_int (tree, &args, "kernel_major", facts->kernel_major);
+    node_set_int (tree, &args, "kernel_minor", facts->kernel_minor);
+    node_set_int (tree, &args, "userns_length", facts->userns_length);
+    return args;
+}
+
+static node_t
+pod_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t sources = node_array ();
+    const char *path = launch->config->static_pod_path;
+    if (path && path[0])
+        node_append (tree, &sources, node_text (tree, "file"));
+    node_t args = node_map ();
+    node_set (tree, &args, "sources", sources);
+    node_set (tree, &args, "worker_args", worker_args (launch, tree));
+    return args;
+}
+
+static node_t
+manifest_watcher_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map ();
+    node_set_text (tree, &args, "path", launch->config->static_pod_path);
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_int (tree, &args, "check_frequency_ms",
+                  launch->config->file_check_frequency_ns / NS_PER_MS);
+    node_set_bool (tree, &args, "allow_api_references", false);
+    return args;
+}
+
+static node_t
+runtime_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map ();
+    node_set_text (tree, &args, "runtime_endpoint", config->container_runtime_endpoint);
+    set_text (tree, &args, "image_endpoint", config->image_service_endpoint);
+    node_set_int (tree, &args, "request_timeout_ms",
+                  config->runtime_request_timeout_ns / NS_PER_MS);
+    node_set_int (tree, &args, "start_window", launch->start_window);
+    return args;
+}
+
+static node_t
+image_puller_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map ();
+    node_set_bool (tree, &args, "serialize_pulls", config->serialize_image_pulls);
+    if (config->max_parallel_image_pulls.set)
+        node_set_int (tree, &args, "max_parallel_pulls", config->max_parallel_image_pulls.value);
+    node_set_int (tree, &args, "qps", config->registry_pull_qps);
+    node_set_int (tree, &args, "burst", config->registry_burst);
+    return args;
+}
+
+static node_t
+volume_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map ();
+    node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    node_set_int (tree, &args, "node_allocatable_memory", launch->facts->memory_capacity);
+    return args;
+}
+
+static node_t
+resource_manager_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map ();
+    node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
+    set_text (tree, &args, "cgroup_root", config->cgroup_root);
+    node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
+    node_set_bool (tree, &args, "cpu_cfs_quota", config->cpu_cfs_quota);
+    node_set_int (tree, &args, "pod_pids_limit", config->pod_pids_limit);
+    return args;
+}
+
+static node_t
+node_name_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map ();
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    return args;
+}
+
+static node_t
+no_args (const launch_t *launch, tree_t *tree)
+{
+    (void) launch, (void) tree;
+    return node_map ();
+}
+
+static node_t
+server_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map ();
+    node_set_text (tree, &args, "read_only_address", config->address);
+    node_set_int (tree, &args, "read_only_port", config->read_only_port);
+    node_set_text (tree, &args, "healthz_address", config->healthz_bind_address);
+    node_set_int (tree, &args, "healthz_port", config->healthz_port);
+    return args;
+}
+
+/* Those that others need first come first; the order only spares requests that come too soon. */
+static const struct {
+    const actor_class_t *class;
+    make_args_fn *make_args;
+} ACTORS[] = {
+    { &event_recorder_class, node_name_args },
+    { &runtime_class, runtime_args },
+    { &image_puller_class, image_puller_args },
+    { &volume_manager_class, volume_manager_args },
+    { &resource_manager_class, resource_manager_args },
+    { &probe_manager_class, node_name_args },
+    { &runtime_watcher_class, no_args },
+    { &pod_manager_class, pod_manager_args },
+    { &manifest_watcher_class, manifest_watcher_args },
+    { &server_class, server_args },
+};
+_Static_assert (sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
+
+size_t
+launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < sizeof ACTORS / sizeof *ACTORS; i++) {
+        const char *path = launch->config->static_pod_path;
+        if (ACTORS[i].class == &manifest_watcher_class && (!path || !path[0]))
+            continue;
+        if (ACTORS[i].class == &server_class && !launch->config->enable_server)
+            continue;
+        node_t *args = tree_alloc (tree, sizeof *args);
+        *args = ACTORS[i].make_args (launch, tree);
+        actors[count++] = (supervised_t){ ACTORS[i].class, args };
+    }
+    return count;
+}

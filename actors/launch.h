@@ -1,0 +1,21 @@
+/* launch.h - which actors a node runs, and with which arguments. */
+#pragma once
+#include "cubelet/kubelet_config.h"
+#include "cubelet/node_facts.h"
+#include "cubelet/supervisor.h"
+
+#define LAUNCH_ACTORS_MAX 16
+
+/* What the program found out before any actor runs. Everything is borrowed. */
+typedef struct {
+    const kubelet_config_t *config;
+    const node_facts_t *facts;
+    int64_t start_window; // 0: twice the cores
+} launch_t;
+
+/* Fills `actors` (room for LAUNCH_ACTORS_MAX) in the order in which they are to start; the
+   arguments live in `tree`. Returns how many. */
+size_t launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors);
+
+/* The classes that may be started later by message; ends with NULL. */
+extern const actor_class_t *const LAUNCH_CLASSES[];

@@ -1,0 +1,13 @@
+/* ownership.h - gives a pod's fsGroup access to a volume (common/kube/fs_group.h has the rules). */
+#pragma once
+#include "cubelet/fault.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Changes group and permissions of `path` and everything in it; links are changed, not followed,
+   and other file systems not entered. `policy` is fsGroupChangePolicy: with "OnRootMismatch"
+   nothing happens when `path` itself shows that all is done; NULL: "Always". What cannot be changed
+   is logged and passed over, as upstream does. Returns 0, or -1 with FAULT_INTERNAL when `path`
+   cannot be read. */
+int ownership_apply (const char *path, int64_t fs_group, bool is_read_only, const char *policy,
+                     fault_t *fault);
