@@ -35,9 +35,6 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set (tree, &args, "cluster_dns", list_of (tree, facts->cluster_dns));
     set_text (tree, &args, "cluster_domain", facts->cluster_domain);
     set_text (tree, &args, "resolv_conf_path", facts->resolv_conf_path);
-    if (facts->resolv_conf)
-        node_set (tree, &args, "resolv_conf",
-                  node_text_sized (tree, facts->resolv_conf, facts->resolv_conf_size));
     set_text (tree, &args, "root_dir", facts->root_dir);
     set_text (tree, &args, "pod_logs_dir", facts->pod_logs_dir);
     node_set_text (tree, &args, "cgroup_driver",
@@ -62,6 +59,7 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set_int (tree, &args, "kernel_major", facts->kernel_major);
     node_set_int (tree, &args, "kernel_minor", facts->kernel_minor);
     node_set_int (tree, &args, "userns_length", facts->userns_length);
+    node_set_bool (tree, &args, "is_standalone", launch->is_standalone);
     return args;
 }
 
@@ -122,6 +120,8 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
     node_t args = node_map ();
     node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
     node_set_int (tree, &args, "node_allocatable_memory", launch->facts->memory_capacity);
+    if (launch->facts->allocatable)
+        node_set (tree, &args, "node_allocatable", node_copy (tree, launch->facts->allocatable));
     return args;
 }
 

@@ -11,6 +11,7 @@ typedef struct {
     const kubelet_config_t *config;
     const node_facts_t *facts;
     int64_t start_window; // 0: twice the cores
+    bool is_standalone;   // no API server, so no Node object
 } launch_t;
 
 /* Fills `actors` (room for LAUNCH_ACTORS_MAX) in the order in which they are to start; the

@@ -7,6 +7,7 @@ typedef struct {
     node_facts_t facts;
     const char *cgroup_driver;
     int64_t cgroup_version, kernel_major, kernel_minor;
+    bool is_standalone;
 } written_t;
 
 #define FACT(name, kind) { #name, kind, offsetof (written_t, facts.name) }
@@ -18,7 +19,6 @@ static const record_type_t NODE_FACTS = {
                        FACT (cluster_dns, FIELD_TEXT_LIST),
                        FACT (cluster_domain, FIELD_TEXT),
                        FACT (resolv_conf_path, FIELD_TEXT),
-                       FACT (resolv_conf, FIELD_TEXT),
                        FACT (root_dir, FIELD_TEXT),
                        FACT (pod_logs_dir, FIELD_TEXT),
                        { "cgroup_driver", FIELD_TEXT, offsetof (written_t, cgroup_driver) },
@@ -40,18 +40,19 @@ static const record_type_t NODE_FACTS = {
                        { "kernel_major", FIELD_INT, offsetof (written_t, kernel_major) },
                        { "kernel_minor", FIELD_INT, offsetof (written_t, kernel_minor) },
                        FACT (userns_length, FIELD_INT),
+                       { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
                        { 0 } },
     sizeof (written_t)
 };
 
 int
-facts_decode (tree_t *tree, node_facts_t *facts, fault_t *fault)
+facts_decode (tree_t *tree, node_facts_t *facts, bool *is_standalone, fault_t *fault)
 {
     written_t written = { 0 };
     if (record_decode (&NODE_FACTS, tree_root (tree), tree, RECORD_STRICT, &written, fault) < 0)
         return fault_wrap (fault, "the worker's arguments");
     *facts = written.facts;
-    facts->resolv_conf_size = facts->resolv_conf ? strlen (facts->resolv_conf) : 0;
+    *is_standalone = written.is_standalone;
     facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0
                                ? CGROUP_DRIVER_SYSTEMD
                                : CGROUP_DRIVER_CGROUPFS;

@@ -14,18 +14,33 @@
 
 #define NODE_HOSTS "/etc/hosts"
 #define NODE_HOSTS_MAX (1024 * 1024)
+#define RESOLV_CONF_MAX (10 * 1024 * 1024)
 
-/* The node's own hosts file, or NULL. */
+/* At most `limit` bytes of a file, NUL added; NULL when it cannot be read. */
 static char *
-node_hosts_read (void)
+read_head (const char *path, size_t limit, size_t *size_p)
 {
-    OWNED (close_fd) int fd = open (NODE_HOSTS, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
+    OWNED (close_fd) int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat info;
+    if (fd < 0 || fstat (fd, &info) < 0)
         return NULL;
-    char *text = memory_new (NODE_HOSTS_MAX + 1, 1);
-    ssize_t size = read (fd, text, NODE_HOSTS_MAX);
-    text[size > 0 ? size : 0] = '\0';
+    size_t room = info.st_size > 0 && (size_t) info.st_size < limit ? (size_t) info.st_size : limit;
+    char *text = memory_new (room + 1, 1);
+    ssize_t size = read (fd, text, room);
+    *size_p = size > 0 ? (size_t) size : 0;
     return text;
+}
+
+void
+resolv_conf_read (worker_t *self)
+{
+    const char *path = self->facts.resolv_conf_path;
+    free (self->resolv_conf);
+    self->facts.resolv_conf_size = 0;
+    self->resolv_conf = path && path[0] ? read_head (path, RESOLV_CONF_MAX,
+                                                     &self->facts.resolv_conf_size)
+                                        : NULL;
+    self->facts.resolv_conf = self->resolv_conf;
 }
 
 static int
@@ -47,8 +62,10 @@ hosts_file_write (const worker_t *self, fault_t *fault)
     pod_hostname_t hostname = { 0 };
     if (pod_hostname (&self->pod, self->facts.cluster_domain, tree, &hostname, fault) < 0)
         return -1;
+    size_t size = 0;
     OWNED (free_text)
-    char *node_hosts = self->pod.spec.host_network ? node_hosts_read () : NULL;
+    char *node_hosts
+        = self->pod.spec.host_network ? read_head (NODE_HOSTS, NODE_HOSTS_MAX, &size) : NULL;
     OWNED (free_text)
     char *text = hosts_file (&self->pod, &hostname, pod_addresses (self), node_hosts);
     OWNED (free_text) char *path = pod_hosts_path (self->facts.root_dir, self->pod.metadata.uid);

@@ -29,7 +29,9 @@ on_task (void *state, const message_t *reply, const fault_t *fault, void *contex
         if (task->event_reason && fault->code != FAULT_DEADLINE
             && fault->code != FAULT_UNAVAILABLE) {
             OWNED (free_text) char *text = text_format ("%s%s", task->event_prefix, fault->text);
-            report_event (self, NULL, "Warning", task->event_reason, text);
+            bool is_directory = strncmp (fault->text, "error making pod data", 21) == 0;
+            report_event (self, NULL, "Warning", is_directory ? "Failed" : task->event_reason,
+                          text);
         }
         worker_step_later (self, fault->code == FAULT_UNAVAILABLE ? RETRY_UNAVAILABLE_MS
                                                                   : RETRY_MS);

@@ -53,19 +53,33 @@ create_failed (worker_t *self, const fault_t *fault)
     worker_step (self);
 }
 
+static void ask_created_status (void *state, void *context);
+
 static void
 on_created_status (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
     worker_t *self = state;
     const sandbox_call_t *call = context;
-    self->changed_at = clock_now_ns ();
-    observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
-    if (fault) {
-        create_failed (self, fault);
+    if (fault && fault->code != FAULT_NOT_FOUND) {
+        // It exists: to give up now would make another one.
+        actor_timer (self->actor, RETRY_UNAVAILABLE_MS, ask_created_status, NULL);
         return;
     }
+    self->changed_at = clock_now_ns ();
+    observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
     pod_local_ended (self->local, POD_CREATE_SANDBOX, NULL, clock_now_ns ());
     worker_step (self);
+}
+
+static void
+ask_created_status (void *state, void *context)
+{
+    (void) context;
+    worker_t *self = state;
+    sandbox_call_t call = { 0 };
+    snprintf (call.id, sizeof call.id, "%s", self->created_sandbox);
+    ask_runtime (self, MSG_CRI_POD_SANDBOX_STATUS, "pod_sandbox_id", call.id, on_created_status,
+                 &call, sizeof call);
 }
 
 static void
@@ -78,10 +92,9 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
         create_failed (self, fault);
         return;
     }
-    sandbox_call_t call = { 0 };
-    snprintf (call.id, sizeof call.id, "%s", node_get_text (reply->body, "pod_sandbox_id", ""));
-    ask_runtime (self, MSG_CRI_POD_SANDBOX_STATUS, "pod_sandbox_id", call.id, on_created_status,
-                 &call, sizeof call);
+    snprintf (self->created_sandbox, sizeof self->created_sandbox, "%s",
+              node_get_text (reply->body, "pod_sandbox_id", ""));
+    ask_created_status (self, NULL);
 }
 
 static int
@@ -105,6 +118,7 @@ sandbox_create (worker_t *self, const pod_action_t *action)
     OWNED (tree_destroy) tree_t *tree = tree_new ();
     node_t config = node_nil ();
     node_t events = node_array ();
+    resolv_conf_read (self);
     if (sandbox_config (&self->pod, &self->facts, NULL, (uint32_t) action->attempt, tree, &config,
                         &events, &fault)
             < 0

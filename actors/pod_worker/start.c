@@ -21,6 +21,8 @@ typedef struct {
     tree_t *wanted;   // sub paths to bind
     tree_t *subpaths; // index -> host path, those bound
     size_t next;      // of wanted
+    char *failure;    // StartContainer's fault, told when the container's state is known
+    uint64_t timer;   // asks for that state again
 } start_t;
 
 typedef struct {
@@ -34,6 +36,7 @@ start_destroy (void **self_p)
     free (self->container);
     free (self->sandbox_id);
     free (self->id);
+    free (self->failure);
     tree_destroy (&self->wanted);
     tree_destroy (&self->subpaths);
     free (self);
@@ -68,26 +71,32 @@ key_of (const char *container)
 static void
 forget_start (worker_t *self, start_t *start)
 {
+    actor_timer_cancel (self->actor, &start->timer);
     zlistx_delete (self->starts, zlistx_find (self->starts, start));
+}
+
+static void
+say_failed (worker_t *self, const start_t *start, const char *reason, const fault_t *fault)
+{
+    OWNED (free_text) char *message = text_format ("Error: %s", fault->text);
+    LOG_ERROR ("Container not started pod=%s/%s containerName=%s reason=%s err=%s",
+               self->pod.metadata.namespace, self->pod.metadata.name, start->container, reason,
+               fault->text);
+    report_event (self, start->container, "Warning", "Failed", message);
 }
 
 /* Ends the chain: the container waits with this reason. */
 static void
 start_failed (worker_t *self, start_t *start, const char *reason, const fault_t *fault)
 {
-    OWNED (free_text) char *container = text_copy (start->container);
-    OWNED (free_text) char *message = text_format ("Error: %s", fault->text);
-    LOG_ERROR ("Container not started pod=%s/%s containerName=%s reason=%s err=%s",
-               self->pod.metadata.namespace, self->pod.metadata.name, container, reason,
-               fault->text);
-    report_event (self, container, "Warning", "Failed", message);
-    pod_local_failed (self->local, POD_START_CONTAINER, container, reason, fault->text,
+    say_failed (self, start, reason, fault);
+    pod_local_failed (self->local, POD_START_CONTAINER, start->container, reason, fault->text,
                       worker_retry_at (fault), clock_now_ns ());
     forget_start (self, start);
     worker_step (self);
 }
 
-/* The pod is to stop: what is not started yet stays so. */
+/* The pod is to stop: what is not created yet stays so. */
 static bool
 is_called_off (worker_t *self, start_t *start)
 {
@@ -203,6 +212,49 @@ on_post_start (void *state, const message_t *reply, const fault_t *fault, void *
 
 // ---- start ----
 
+static void ask_status (worker_t *self, start_t *start);
+
+static void
+ask_status_again (void *state, void *context)
+{
+    start_t *start = context;
+    start->timer = 0;
+    ask_status (state, start);
+}
+
+/* StartContainer failed: the runtime may have an exited container to show for it. */
+static void
+failed_to_run (worker_t *self, start_t *start, const container_seen_t *seen)
+{
+    fault_t fault = { 0 };
+    fault_set (&fault, FAULT_UNKNOWN, "%s", start->failure);
+    // As after any other end, a container that ran and died is restarted without that wait.
+    bool has_ended = seen && seen->state == SEEN_EXITED;
+    pod_local_failed (self->local, POD_START_CONTAINER, start->container, "RunContainerError",
+                      start->failure, has_ended ? 0 : worker_retry_at (&fault), clock_now_ns ());
+    forget_start (self, start);
+    worker_step (self);
+}
+
+static void
+has_started (worker_t *self, start_t *start, const container_seen_t *seen)
+{
+    const container_t *container = pod_container (&self->pod, start->container);
+    if (seen)
+        log_link_new (self, seen);
+    if (container && container->lifecycle.post_start && !self->local->is_terminating) {
+        start_key_t key = key_of (start->container);
+        pod_local_set_step (self->local, start->container, STEP_POST_START);
+        hook_run (self, container, start->id, container->lifecycle.post_start, 0, on_post_start,
+                  &key, sizeof key);
+    }
+    else {
+        pod_local_ended (self->local, POD_START_CONTAINER, start->container, clock_now_ns ());
+        forget_start (self, start);
+    }
+    worker_step (self);
+}
+
 static void
 on_started_status (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
@@ -211,22 +263,26 @@ on_started_status (void *state, const message_t *reply, const fault_t *fault, vo
     start_t *start = find_start (self, key->container);
     if (!start)
         return;
+    if (fault && fault->code != FAULT_NOT_FOUND) {
+        // Ending the start without knowing the instance would start another one.
+        start->timer = actor_timer (self->actor, RETRY_UNAVAILABLE_MS, ask_status_again, start);
+        return;
+    }
     self->changed_at = clock_now_ns ();
     observe_container (self, start->id, start->sandbox_id, reply ? reply->body : NULL, fault);
     const container_seen_t *seen = pod_seen_container (self->seen, start->id);
-    const container_t *container = pod_container (&self->pod, key->container);
-    if (seen)
-        log_link_new (self, seen);
-    if (container && container->lifecycle.post_start && !self->local->is_terminating) {
-        pod_local_set_step (self->local, key->container, STEP_POST_START);
-        hook_run (self, container, start->id, container->lifecycle.post_start, 0, on_post_start,
-                  key, sizeof *key);
-        worker_step (self);
-        return;
-    }
-    pod_local_ended (self->local, POD_START_CONTAINER, key->container, clock_now_ns ());
-    forget_start (self, start);
-    worker_step (self);
+    if (start->failure)
+        failed_to_run (self, start, seen);
+    else
+        has_started (self, start, seen);
+}
+
+static void
+ask_status (worker_t *self, start_t *start)
+{
+    start_key_t key = key_of (start->container);
+    ask_runtime (self, MSG_CRI_CONTAINER_STATUS, "container_id", start->id, on_started_status, &key,
+                 sizeof key);
 }
 
 static void
@@ -240,13 +296,14 @@ on_started (void *state, const message_t *reply, const fault_t *fault, void *con
         return;
     self->changed_at = clock_now_ns ();
     if (fault) {
-        start_failed (self, start, "RunContainerError", fault);
-        return;
+        start->failure = text_copy (fault->text);
+        say_failed (self, start, "RunContainerError", fault);
     }
-    OWNED (free_text) char *message = text_format ("Started container %s", start->container);
-    report_event (self, start->container, "Normal", "Started", message);
-    ask_runtime (self, MSG_CRI_CONTAINER_STATUS, "container_id", start->id, on_started_status, key,
-                 sizeof *key);
+    else {
+        OWNED (free_text) char *message = text_format ("Started container %s", start->container);
+        report_event (self, start->container, "Normal", "Started", message);
+    }
+    ask_status (self, start);
 }
 
 // ---- create ----
@@ -267,8 +324,10 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     start->id = text_copy (node_get_text (reply->body, "container_id", ""));
     OWNED (free_text) char *message = text_format ("Created container: %s", start->container);
     report_event (self, start->container, "Normal", "Created", message);
-    if (is_called_off (self, start))
+    if (self->local->is_terminating) {
+        ask_status (self, start); // not started any more, but known, so that it is removed
         return;
+    }
     pod_local_set_step (self->local, start->container, STEP_START);
     ask_runtime (self, MSG_CRI_START_CONTAINER, "container_id", start->id, on_started, key,
                  sizeof *key);
@@ -294,7 +353,7 @@ inputs_of (const worker_t *self, const start_t *start, const container_t *contai
         .volumes = tree_root (self->volumes),
         .subpaths = tree_root (start->subpaths),
         .termination_log_path = termination_log,
-        .target_id = target && target->state == SEEN_RUNNING ? target->id : NULL,
+        .target_id = target ? target->id : NULL,
     };
 }
 

@@ -6,6 +6,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/pod_sync_span.h"
 
 /* A step whose actions end at once is followed by another; more than this is a mistake. */
 #define STEPS_AT_ONCE 100
@@ -71,7 +72,7 @@ make_status (worker_t *self)
 {
     pod_status_node_t node = {
         .runtime_name = self->runtime_name ? self->runtime_name : "",
-        .host_ips = self->facts.host_ips,
+        .host_ips = self->is_standalone ? (text_list_t){ 0 } : self->facts.host_ips,
     };
     tree_t *status = pod_status (&self->pod, self->seen, self->local, tree_root (self->status),
                                  &node, clock_now_ns ());
@@ -112,10 +113,12 @@ set_wake (worker_t *self, int64_t at_ns)
 static void
 step_once (worker_t *self)
 {
-    if (!self->local->is_terminating && !self->local->is_prepared)
-        self->local->is_prepared = prepare (self);
+    // Once prepared it stays so: a change refreshes volumes beside running containers.
+    if (!self->local->is_terminating && prepare (self))
+        self->local->is_prepared = true;
     make_status (self);
-    report_status (self);
+    if (!self->is_syncing)
+        report_status (self);
     OWNED (pod_plan_destroy)
     pod_plan_t *plan = pod_plan (&self->pod, self->seen, self->local, tree_root (self->status),
                                  clock_now_ns ());
@@ -127,7 +130,10 @@ step_once (worker_t *self)
     if (plan->is_stopped && self->uncgroup == WORK_DONE)
         self->local->is_finishing = true;
     make_status (self);
-    report_status (self);
+    bool is_stopping = plan->is_terminating && !plan->is_stopped;
+    self->is_syncing = is_stopping || pod_sync_is_open (&self->pod, self->seen, self->local);
+    if (!self->is_syncing)
+        report_status (self);
     report_probes (self);
     set_wake (self, plan->next_wake);
     pod_local_prune (self->local, &self->pod, self->seen);
@@ -186,6 +192,7 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
     tree_destroy (&self->pod_tree);
     self->pod_tree = tree;
     self->pod = pod;
+    self->volume = WORK_TODO; // labels and annotations may stand in its files
     return 0;
 }
 
@@ -296,6 +303,7 @@ stop (void **self_p)
     pod_local_destroy (&self->local);
     zlistx_destroy (&self->starts);
     free (self->runtime_name);
+    free (self->resolv_conf);
     free (self);
     *self_p = NULL;
 }
@@ -313,10 +321,11 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     *tree_root (self->images) = node_map ();
     self->starts = container_starts_new ();
     void *state = self;
-    if (facts_decode (self->args, &self->facts, fault) < 0) {
+    if (facts_decode (self->args, &self->facts, &self->is_standalone, fault) < 0) {
         stop (&state);
         return NULL;
     }
+    resolv_conf_read (self);
     return self;
 }
 

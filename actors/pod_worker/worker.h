@@ -35,6 +35,8 @@ typedef struct {
     actor_t *actor;
     tree_t *args;       // owns the facts
     node_facts_t facts; // of the node
+    bool is_standalone; // there is no Node object, so no host addresses in statuses (as upstream)
+    char *resolv_conf;  // the bytes in facts.resolv_conf
     char *runtime_name; // "containerd"
 
     tree_t *pod_tree; // NULL until the first POD_SYNC
@@ -48,12 +50,15 @@ typedef struct {
     tree_t *probed;   // the last PROBE_SET
     tree_t *reported; // the last POD_STATUS's status
 
+    char created_sandbox[ID_MAX]; // the last one, until its status is known
+
     work_t listing;  // of what the runtime has
     work_t cgroup;
     work_t volume;
     work_t unmount;  // after the end
     work_t uncgroup;
     bool is_finished;      // said so
+    bool is_syncing;       // statuses are held back (pod_sync_span.h)
     int64_t changed_at;    // ns; listings older than it say nothing about absence
     tree_t *listed_sandboxes; // between the two calls of the first listing
     size_t statuses_asked; // of the first listing, not answered yet
@@ -79,9 +84,12 @@ void worker_step_later (worker_t *self, int64_t delay_ms);
 
 /* Fills the facts from the worker's arguments, which are NODE_FACTS' fields. Texts stay in
    `tree`. Returns 0 or -1 with FAULT_INVALID. */
-int facts_decode (tree_t *tree, node_facts_t *facts, fault_t *fault);
+int facts_decode (tree_t *tree, node_facts_t *facts, bool *is_standalone, fault_t *fault);
 
 // ---- files.c ----
+
+/* Reads the node's resolver file into the facts: it may have changed since the last sandbox. */
+void resolv_conf_read (worker_t *self);
 
 /* Writes the pod's hosts file anew. Returns 0 or -1. */
 int hosts_file_write (const worker_t *self, fault_t *fault);

@@ -265,7 +265,7 @@ hook_new (manager_t *manager, const message_t *message, const pod_t *pod,
     self->manager = manager;
     self->address = return_address_new (message);
     self->container = text_copy (container->name);
-    self->pod_full_name = pod_full_name (metadata->name, metadata->namespace, metadata->uid);
+    self->pod_full_name = pod_full_name (metadata->namespace, metadata->name, metadata->uid);
     self->tree = tree_new();
     self->reference = object_reference_pod (self->tree, pod->node, NULL);
     zlistx_add_end (manager->hooks, self);

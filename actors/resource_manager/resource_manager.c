@@ -5,7 +5,9 @@
    fields and defaults but for the last, "/sys/fs/cgroup", which tests change.
 
    With the systemd driver groups have the names that systemd gives to slices, and are made as
-   directories all the same: right where systemd does not run; where it does, see docs.
+   directories all the same. That is all there is to do where systemd does not run. Where it does,
+   it adopts the directories when the runtime starts a scope in them, but may put the pod's limits
+   (not the containers') back to its own defaults, as it was not asked for them over D-Bus.
    Source: reference/pod-to-cri.md 3. */
 #include "cgroup_fs.h"
 #include "cubelet/actors.h"
@@ -217,13 +219,13 @@ finish_removal (removal_t *self, const fault_t *fault)
 {
     manager_t *manager = self->manager;
     fault_t ignored = { 0 };
-    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
-        actor_answer (manager->actor, &address, NULL, fault);
     if (!fault) {
         zhashx_delete (manager->pods, self->uid);
         if (set_class (manager, "Burstable", &ignored) < 0)
             LOG_WARNING ("QoS cgroup not set err=%s", ignored.text);
     }
+    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
+        actor_answer (manager->actor, &address, NULL, fault);
     zhashx_delete (manager->removals, self->uid);
 }
 

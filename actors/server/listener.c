@@ -1,3 +1,4 @@
+#include "cubelet/clock.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -13,7 +14,8 @@
 #define RETRY_FIRST_MS 1000
 #define RETRY_LIMIT_MS 60000
 #define BACKLOG 128
-#define CONNECTIONS_MAX 100     // more wait in the kernel until one ends
+#define CONNECTIONS_MAX 100 // more wait in the kernel until one ends
+#define WARN_EVERY_MS 60000
 #define IDLE_S 90               // reference/node-and-server.md 4
 #define HEADERS_MAX_BYTES 65536 // upstream: 1 MiB; times CONNECTIONS_MAX that would be too much
 #define BODY_MAX_BYTES 65536    // nothing served here reads one
@@ -28,6 +30,7 @@ struct listener {
     struct evhttp *http;
     struct evconnlistener *accepting; // belongs to http; NULL: not bound
     bool is_full;
+    int64_t warned_ms;                                // clock_monotonic_ms; 0: never
     struct bufferevent *connections[CONNECTIONS_MAX]; // one reference each
     size_t connection_count;
     uint64_t retry_timer;
@@ -35,6 +38,17 @@ struct listener {
 };
 
 // ---- connections ----
+
+static void
+warn_of_crowd (listener_t *self)
+{
+    int64_t now_ms = clock_monotonic_ms();
+    if (self->warned_ms && now_ms - self->warned_ms < WARN_EVERY_MS)
+        return;
+    self->warned_ms = now_ms;
+    LOG_WARNING ("Too many connections, more have to wait address=%s limit=%d", self->shown,
+                 CONNECTIONS_MAX);
+}
 
 /* evhttp neither counts connections nor tells when one is gone. So each is made here and kept by
    a reference: one whose callbacks are gone is no longer evhttp's. */
@@ -50,8 +64,7 @@ new_connection (struct event_base *base, void *context)
     if (self->connection_count == CONNECTIONS_MAX) {
         self->is_full = true;
         evconnlistener_disable (self->accepting);
-        LOG_WARNING ("Too many connections, more have to wait address=%s limit=%d", self->shown,
-                     CONNECTIONS_MAX);
+        warn_of_crowd (self);
     }
     return connection;
 }

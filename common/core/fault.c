@@ -32,9 +32,10 @@ fault_wrap (fault_t *fault, const char *format, ...)
     int used = vsnprintf (fault->text, sizeof fault->text, format, args);
     va_end (args);
     size_t length = used < 0 ? 0 : (size_t) used;
-    if (length < sizeof fault->text)
-        snprintf (fault->text + length, sizeof fault->text - length, ": %s", inner);
-    return -1;
+    size_t room = length < sizeof fault->text ? sizeof fault->text - length : 0;
+    if (room && snprintf (fault->text + length, room, ": %s", inner) < 0)
+        fault->text[length] = '\0';
+    return -1; // a text that is too long is cut, as promised
 }
 
 void

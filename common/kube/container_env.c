@@ -6,6 +6,7 @@
 #include "cubelet/service_env.h"
 #include "cubelet/utf8.h"
 #include "name_table.h"
+#include "optional.h"
 #include <string.h>
 
 /* Everything one environment is made from. */
@@ -32,18 +33,6 @@ typedef struct {
 
 static const object_kind_t CONFIG_MAP = { "configmap", "configMap", "ConfigMap", false };
 static const object_kind_t SECRET = { "secret", "secret", "Secret", true };
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
-
-static bool
-is_true (opt_bool_t flag)
-{
-    return flag.set && flag.value;
-}
 
 // ---- values of objects ----
 
@@ -203,8 +192,10 @@ read_services (build_t *self)
     service_env (self->sources->services, text_or_empty (self->pod->metadata.namespace),
                  is_true (self->pod->spec.enable_service_links), self->tree, &variables);
     NODE_EACH (&variables, variable)
-    name_table_set (&self->services, node_get_text (variable, "key", ""),
-                    *node_get (variable, "value"));
+    {
+        name_table_set (&self->services, node_get_text (variable, "key", ""),
+                        *node_get (variable, "value"));
+    }
 }
 
 static void

@@ -1,14 +1,9 @@
 #include "cubelet/container_labels.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
+#include "optional.h"
 #include <inttypes.h>
 #include <string.h>
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
 
 static void
 set_number (tree_t *tree, node_t *map, const char *key, int64_t number)
@@ -152,7 +147,9 @@ container_annotations (const pod_t *pod, const container_t *container, uint32_t 
     if (container->ports.count > 0) {
         node_t ports = node_array();
         NODE_EACH (node_get (container->node, "ports"), port)
-        node_append (tree, &ports, pick (tree, port, PORT));
+        {
+            node_append (tree, &ports, pick (tree, port, PORT));
+        }
         set_json (tree, &out, ANNOTATION_PORTS, &ports);
     }
     return out;

@@ -5,6 +5,7 @@
 #include "cubelet/memory.h"
 #include "cubelet/namespaces.h"
 #include "cubelet/pod_names.h"
+#include "optional.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -19,12 +20,6 @@ static const struct {
     { "HostToContainer", "PROPAGATION_HOST_TO_CONTAINER" },
     { "Bidirectional", "PROPAGATION_BIDIRECTIONAL" },
 };
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
 
 static int
 missing_volume (const char *verb, const char *volume, const container_t *container, fault_t *fault)

@@ -2,6 +2,7 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
+#include "optional.h"
 #include <string.h>
 
 #define SERVERS_MAX 3
@@ -20,12 +21,6 @@ typedef struct {
 } resolver_t;
 
 static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
-
-static const char *
 item_text (const node_t *list, size_t index)
 {
     return node_as_text (node_item (list, index), "");
@@ -41,8 +36,10 @@ static void
 append_new (tree_t *tree, node_t *list, const char *text)
 {
     NODE_EACH (list, known)
-    if (strcmp (node_as_text (known, ""), text) == 0)
-        return;
+    {
+        if (strcmp (node_as_text (known, ""), text) == 0)
+            return;
+    }
     if (node_count (list) < ONCE_MAX)
         append_text (tree, list, text);
 }
@@ -52,7 +49,9 @@ without_doubles (tree_t *tree, const node_t *list)
 {
     node_t once = node_array();
     NODE_EACH (list, item)
-    append_new (tree, &once, node_as_text (item, ""));
+    {
+        append_new (tree, &once, node_as_text (item, ""));
+    }
     return once;
 }
 
@@ -276,7 +275,9 @@ use_cluster (const pod_t *pod, const node_facts_t *facts, tree_t *tree, resolver
     node_append (tree, &all, node_text_format (tree, "svc.%s", domain));
     append_text (tree, &all, domain);
     NODE_EACH (&out->searches, search)
-    node_append (tree, &all, *search);
+    {
+        node_append (tree, &all, *search);
+    }
     out->searches = without_doubles (tree, &all);
 }
 

@@ -2,6 +2,7 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/name_rules.h"
+#include "optional.h"
 #include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
@@ -16,12 +17,6 @@ typedef struct {
 } source_t;
 
 // ---- fields ----
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
 
 static const char *
 first_of (text_list_t list)

@@ -81,8 +81,10 @@ static const node_t *
 find_variable (void *context, const char *name)
 {
     NODE_EACH ((const node_t *) context, variable)
-    if (strcmp (node_get_text (variable, "key", ""), name) == 0)
-        return node_get (variable, "value");
+    {
+        if (strcmp (node_get_text (variable, "key", ""), name) == 0)
+            return node_get (variable, "value");
+    }
     return NULL;
 }
 
@@ -107,8 +109,10 @@ find_or_note (void *context, const char *name)
     if (!is_empty)
         return value;
     NODE_EACH (&self->missing, known)
-    if (strcmp (node_as_text (known, ""), name) == 0)
-        return value;
+    {
+        if (strcmp (node_as_text (known, ""), name) == 0)
+            return value;
+    }
     node_append (self->tree, &self->missing, node_text (self->tree, name));
     return value;
 }

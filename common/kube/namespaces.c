@@ -1,26 +1,17 @@
 #include "cubelet/namespaces.h"
+#include "optional.h"
 #include <string.h>
 
 #define USERNS_LENGTH 65536
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
-
-static bool
-is_true (opt_bool_t flag)
-{
-    return flag.set && flag.value;
-}
 
 bool
 runtime_handler_has (const node_facts_t *facts, const char *handler, const char *feature)
 {
     NODE_EACH (facts->runtime_handlers, known)
-    if (strcmp (node_get_text (known, "name", ""), text_or_empty (handler)) == 0)
-        return node_get_bool (node_get (known, "features"), feature, false);
+    {
+        if (strcmp (node_get_text (known, "name", ""), text_or_empty (handler)) == 0)
+            return node_get_bool (node_get (known, "features"), feature, false);
+    }
     return false;
 }
 

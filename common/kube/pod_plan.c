@@ -137,17 +137,21 @@ plan_is_starting (const planner_t *self, const char *name)
     return plan_container (self, name)->step > STEP_IMAGE;
 }
 
+bool
+plan_is_in_sandbox (const planner_t *self, const container_seen_t *instance)
+{
+    return !*instance->sandbox_id
+           || (self->sandbox && strcmp (instance->sandbox_id, self->sandbox->id) == 0);
+}
+
 const container_seen_t *
 plan_newest (const planner_t *self, const container_t *container)
 {
     bool is_init = container->kind == CONTAINER_INIT || container->kind == CONTAINER_SIDECAR;
     const container_seen_t *instance;
-    for (size_t i = 0; (instance = pod_seen_newest (self->seen, container->name, i)); i++) {
-        if (!is_init || !*instance->sandbox_id)
+    for (size_t i = 0; (instance = pod_seen_newest (self->seen, container->name, i)); i++)
+        if (!is_init || plan_is_in_sandbox (self, instance))
             return instance;
-        if (self->sandbox && strcmp (instance->sandbox_id, self->sandbox->id) == 0)
-            return instance;
-    }
     return NULL;
 }
 

@@ -39,8 +39,7 @@ is_of_old_sandbox (const planner_t *self, const container_seen_t *instance)
     const container_t *container = pod_container (self->pod, instance->name);
     bool is_init =
         container && (container->kind == CONTAINER_INIT || container->kind == CONTAINER_SIDECAR);
-    return is_init && self->sandbox && *instance->sandbox_id
-           && strcmp (instance->sandbox_id, self->sandbox->id) != 0;
+    return is_init && self->sandbox && !plan_is_in_sandbox (self, instance);
 }
 
 void

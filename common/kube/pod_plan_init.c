@@ -27,14 +27,16 @@ has_failed (const container_seen_t *instance)
            || strcmp (instance->reason, "OOMKilled") == 0;
 }
 
-/* A regular container in state created or running; exited ones may be from before a reboot. */
+/* A regular container in state created or running in this sandbox; exited ones may be from before
+   a reboot. */
 static bool
 was_initialized (const planner_t *plan)
 {
     const container_list_t *containers = &plan->pod->spec.containers;
     for (size_t i = 0; i < containers->count; i++) {
         const container_seen_t *newest = plan_newest (plan, &containers->items[i]);
-        if (newest && (newest->state == SEEN_CREATED || newest->state == SEEN_RUNNING))
+        bool is_there = newest && (newest->state == SEEN_CREATED || newest->state == SEEN_RUNNING);
+        if (is_there && plan_is_in_sandbox (plan, newest))
             return true;
         if (plan_is_starting (plan, containers->items[i].name))
             return true;

@@ -69,6 +69,9 @@ bool plan_is_alive (const planner_t *self, const container_seen_t *instance);
 /* True while a start of this container is in flight (not while its image is pulled). */
 bool plan_is_starting (const planner_t *self, const char *name);
 
+/* True when it is in the sandbox in use, or nobody knows where it is. */
+bool plan_is_in_sandbox (const planner_t *self, const container_seen_t *instance);
+
 /* The newest instance that counts for the container: of an init container only one in the
    sandbox in use, since a new sandbox starts from the beginning. NULL: none. */
 const container_seen_t *plan_newest (const planner_t *self, const container_t *container);

@@ -42,13 +42,27 @@ backoff_key (const pod_t *pod, const container_t *container)
     return hash_bytes (hash, resources, size);
 }
 
-/* The newest exited instance that a restart follows, or NULL. */
+/* True for an instance that was stopped to be started again (a probe failed, its definition
+   changed): upstream does both in one sync, which does not see that end yet. */
+static bool
+is_end_of_restart (const planner_t *self, const container_seen_t *run)
+{
+    const instance_local_t *known = pod_local_instance (self->local, run->id);
+    return known && known->is_restart;
+}
+
+/* The newest exited instance whose end a restart may have to wait for, or NULL. */
 static const container_seen_t *
 last_run (const planner_t *self, const container_t *container)
 {
-    const container_seen_t *exited = pod_seen_newest_exited (self->seen, container->name);
     const container_seen_t *newest = plan_newest (self, container);
-    return exited && newest ? exited : NULL; // a new sandbox begins without a past
+    if (!newest)
+        return NULL; // a new sandbox begins without a past
+    const container_seen_t *run;
+    for (size_t skip = 0; (run = pod_seen_newest (self->seen, container->name, skip)); skip++)
+        if (run->state == SEEN_EXITED && (run != newest || !is_end_of_restart (self, run)))
+            return run;
+    return NULL;
 }
 
 static int64_t

@@ -1,14 +1,9 @@
 #include "cubelet/port_mappings.h"
 #include "cubelet/memory.h"
 #include "name_table.h"
+#include "optional.h"
 #include <inttypes.h>
 #include <string.h>
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
 
 /* What tells a port from others in the same container: its name, or else everything else. Owned. */
 static char *

@@ -3,6 +3,7 @@
 #include "cubelet/memory.h"
 #include "cubelet/namespaces.h"
 #include "cubelet/pod_names.h"
+#include "optional.h"
 #include <inttypes.h>
 #include <string.h>
 
@@ -19,18 +20,6 @@ static const char *const MASKED_PATHS[] = {
 static const char *const READONLY_PATHS[] = {
     "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger",
 };
-
-static const char *
-text_or_empty (const char *text)
-{
-    return text ? text : "";
-}
-
-static bool
-is_true (opt_bool_t flag)
-{
-    return flag.set && flag.value;
-}
 
 image_user_t
 image_user (const node_t *image)
@@ -94,7 +83,14 @@ profile (tree_t *tree, const char *type, const char *localhost_ref)
     return out;
 }
 
-typedef enum { GROUPS_OF_VOLUMES_BEFORE, GROUPS_OF_VOLUMES_LAST } group_order_t;
+static void
+add_volume_groups (const pod_facts_t *pod_facts, tree_t *tree, node_t *groups)
+{
+    for (size_t i = 0; pod_facts && i < pod_facts->volume_group_count; i++)
+        node_append (tree, groups, node_int (pod_facts->volume_groups[i]));
+}
+
+typedef enum { VOLUME_GROUPS_BEFORE, VOLUME_GROUPS_LAST } group_order_t;
 
 /* supplemental_groups: fsGroup, then the pod's and the volumes' groups; sandboxes have the volumes'
    before the pod's. */
@@ -105,14 +101,14 @@ set_groups (const pod_security_context_t *context, const pod_facts_t *pod_facts,
     node_t groups = node_array();
     if (context->fs_group.set)
         node_append (tree, &groups, node_int (context->fs_group.value));
-    for (int turn = 0; turn < 2; turn++) {
-        if ((turn == 0) == (order == GROUPS_OF_VOLUMES_BEFORE))
-            for (size_t i = 0; pod_facts && i < pod_facts->volume_group_count; i++)
-                node_append (tree, &groups, node_int (pod_facts->volume_groups[i]));
-        else
-            NODE_EACH (context->supplemental_groups, group)
-        node_append (tree, &groups, *group);
+    if (order == VOLUME_GROUPS_BEFORE)
+        add_volume_groups (pod_facts, tree, &groups);
+    NODE_EACH (context->supplemental_groups, group)
+    {
+        node_append (tree, &groups, node_int (node_as_int (group, 0)));
     }
+    if (order == VOLUME_GROUPS_LAST)
+        add_volume_groups (pod_facts, tree, &groups);
     if (node_count (&groups) > 0)
         node_set (tree, out, "supplemental_groups", groups);
     const char *policy = text_or_empty (context->supplemental_groups_policy);
@@ -160,7 +156,7 @@ sandbox_security (const pod_t *pod, const node_facts_t *facts, const pod_facts_t
     set_true (tree, out, "privileged", has_privileged_container (pod));
     // always the least privilege that a profile of the pod's may need
     node_set (tree, out, "seccomp", profile (tree, "RuntimeDefault", NULL));
-    return set_groups (context, pod_facts, GROUPS_OF_VOLUMES_BEFORE, tree, out, fault);
+    return set_groups (context, pod_facts, VOLUME_GROUPS_BEFORE, tree, out, fault);
 }
 
 // ---- container: profiles ----
@@ -341,7 +337,7 @@ container_security (const pod_t *pod, const container_t *container, const node_f
     set_true (tree, out, "no_new_privs",
               own->allow_privilege_escalation.set && !own->allow_privilege_escalation.value);
     set_proc_paths (container, facts, tree, out);
-    return set_groups (shared, pod_facts, GROUPS_OF_VOLUMES_LAST, tree, out, fault);
+    return set_groups (shared, pod_facts, VOLUME_GROUPS_LAST, tree, out, fault);
 }
 
 // ---- runAsNonRoot ----

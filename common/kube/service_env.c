@@ -94,7 +94,9 @@ add_service (const node_t *service, tree_t *tree, node_t *out)
     add (&self, ip, "%s_SERVICE_HOST", prefix);
     add (&self, first, "%s_SERVICE_PORT", prefix);
     NODE_EACH (ports, port)
-    add_named_port (&self, port);
+    {
+        add_named_port (&self, port);
+    }
     for (size_t i = 0; i < node_count (ports); i++)
         add_port (&self, node_item (ports, i), i == 0);
 }

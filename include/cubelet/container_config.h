@@ -31,8 +31,8 @@ int container_config (const pod_t *pod, const container_t *container,
                       const pod_facts_t *pod_facts, tree_t *tree, node_t *out, fault_t *fault);
 
 /* The sub paths among the container's mounts: an array in `tree` of
-   {index, volume, host_path, sub_path, read_only}, the fields of VOLUME_SUBPATH, with subPathExpr
-   expanded; empty for most containers. Faults as container_config. */
+   {index, volume, host_path, sub_path}, fields of VOLUME_SUBPATH, with subPathExpr expanded; empty
+   for most containers. Faults as container_config. */
 int container_subpaths (const pod_t *pod, const container_t *container,
                         const container_inputs_t *inputs, const node_facts_t *facts, tree_t *tree,
                         node_t *out, fault_t *fault);

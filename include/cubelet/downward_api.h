@@ -6,8 +6,9 @@
 
 /* The value of a fieldPath: metadata.name namespace uid labels annotations, one label or
    annotation as metadata.labels['k'], spec.nodeName serviceAccountName, status.hostIP hostIPs
-   podIP podIPs. `pod_ips` are in the node's family order; lists are joined with ",", maps are
-   lines key="value" sorted by key, without a newline at the end. What is not there reads "".
+   podIP podIPs. `pod_ips` are in the node's family order, and the host's own for pods on the
+   host's network; lists are joined with ",", maps are lines key="value" sorted by key, without a
+   newline at the end. What is not there reads "".
    Returns 0 and a text borrowed from `tree` or `pod` in *out, or -1 with FAULT_INVALID
    "field label not supported: PATH" and the like. */
 int downward_field (const pod_t *pod, const node_facts_t *facts, text_list_t pod_ips,

@@ -46,6 +46,7 @@ events_are_merged_and_listed_oldest_first (void **state)
     (void) state;
     peer_t *peer;
     OWNED (stage_destroy) stage_t *stage = new_stage (&peer);
+    assert_non_null (stage);
     record (peer, OBJECT, "Pulling", "a");
     record (peer, OBJECT, "Pulled", "b");
     record (peer, OBJECT, "Pulling", "a");
@@ -67,6 +68,7 @@ the_last_thousand_are_kept (void **state)
     (void) state;
     peer_t *peer;
     OWNED (stage_destroy) stage_t *stage = new_stage (&peer);
+    assert_non_null (stage);
     for (int i = 0; i < 1003; i++) {
         OWNED (free_text)
         char *object =
@@ -74,7 +76,8 @@ the_last_thousand_are_kept (void **state)
         record (peer, object, "Created", "m");
         // wait now and then: more messages than an actor's queue takes are dropped
         if (i % 500 == 499) {
-            OWNED (received_destroy) received_t *reply = list (peer);
+            received_t *reply = list (peer);
+            received_destroy (&reply);
         }
     }
     OWNED (received_destroy) received_t *reply = list (peer);

@@ -230,6 +230,7 @@ the_burstable_class_has_the_shares_of_its_pods (void **state)
     assert_ensured (&self, "u1", REQUESTS);
     assert_file ("cpu,cpuacct/kubepods/burstable/cpu.shares", "1280");
     OWNED (free_text) char *fault = remove_group (&self, "u1");
+    assert_string_equal (fault, "");
     assert_file ("cpu,cpuacct/kubepods/burstable/cpu.shares", "1024");
     stage_destroy (&self.stage);
 }

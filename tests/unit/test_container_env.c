@@ -103,9 +103,11 @@ variables_come_in_declared_order (void **state)
         if (!ROWS[i].expected)
             continue;
         NODE_EACH (&made, variable)
-        if (strncmp (node_get_text (variable, "key", ""), "KUBERNETES_", 11) != 0
-            || strcmp (node_get_text (variable, "value", ""), "mine") == 0)
-            node_append (tree, &own, *variable);
+        {
+            if (strncmp (node_get_text (variable, "key", ""), "KUBERNETES_", 11) != 0
+                || strcmp (node_get_text (variable, "value", ""), "mine") == 0)
+                node_append (tree, &own, *variable);
+        }
         assert_yaml (ROWS[i].container, &own, ROWS[i].expected);
         assert_true (node_count (&made) >= 7); // HOST, PORT, PORT and four of the port
     }

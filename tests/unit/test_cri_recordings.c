@@ -250,8 +250,10 @@ static bool
 holds (const node_t *list, const node_t *item)
 {
     NODE_EACH (list, other)
-    if (node_equal (item, other))
-        return true;
+    {
+        if (node_equal (item, other))
+            return true;
+    }
     return false;
 }
 
@@ -259,11 +261,15 @@ static void
 compare_sets (const char *path, const node_t *recorded, const node_t *made)
 {
     NODE_EACH (recorded, item)
-    if (!holds (made, item))
-        differ (path, item, NULL);
+    {
+        if (!holds (made, item))
+            differ (path, item, NULL);
+    }
     NODE_EACH (made, item)
-    if (!holds (recorded, item))
-        differ (path, NULL, item);
+    {
+        if (!holds (recorded, item))
+            differ (path, NULL, item);
+    }
 }
 
 static void
@@ -446,11 +452,13 @@ check_recording (const char *path)
     open_recording (path, &recording);
     size_t checked = 0;
     NODE_EACH (node_get (recording.root, "cri"), call)
-    for (size_t i = 0; i < COUNT_OF (CHECKS); i++)
-        if (strcmp (node_get_text (call, "method", ""), CHECKS[i].method) == 0) {
-            CHECKS[i].check (&recording, node_get (call, "req"));
-            checked++;
-        }
+    {
+        for (size_t i = 0; i < COUNT_OF (CHECKS); i++)
+            if (strcmp (node_get_text (call, "method", ""), CHECKS[i].method) == 0) {
+                CHECKS[i].check (&recording, node_get (call, "req"));
+                checked++;
+            }
+    }
     return checked;
 }
 

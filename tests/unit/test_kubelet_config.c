@@ -380,6 +380,34 @@ a_configuration_is_shown_as_upstream_shows_it (void **state)
         fail_msg ("from here on: %.80s\n  expected: %.80s", text + same, SHOWN + same);
 }
 
+static void
+whatever_a_configuration_holds_it_is_taken_or_refused (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    fault_t fault = { 0 };
+    kubelet_config_t config;
+    kubelet_config_defaults (&config);
+    node_t shown = kubelet_config_encode (&config, tree);
+    const node_t VALUES[] = { node_nil(),           node_bool (true),     node_int (-1),
+                              node_int (INT64_MAX), node_real (0.5),      node_map(),
+                              node_array(),         node_text (tree, ""), node_text (tree, "x") };
+    for (size_t i = 0; i < node_count (&shown); i++)
+        for (size_t v = 0; v < COUNT_OF (VALUES); v++) {
+            OWNED (tree_destroy) tree_t *changed = tree_new();
+            node_t copy = node_copy (changed, &shown);
+            copy.via.map.ptr[i].val = node_copy (changed, &VALUES[v]);
+            kubelet_config_defaults (&config);
+            int rc = kubelet_config_decode (&copy, changed, &config, &fault);
+            if (rc == 0)
+                rc = kubelet_config_check (&config, &fault);
+            if (rc == 0)
+                kubelet_config_encode (&config, changed);
+            else if (!strstr (fault.text, ": "))
+                fail_msg ("no path: %s", fault.text);
+        }
+}
+
 int
 main (void)
 {
@@ -391,6 +419,7 @@ main (void)
         cmocka_unit_test (drop_ins_win_over_the_file_and_flags_over_both),
         cmocka_unit_test (a_fault_after_merging_belongs_to_who_set_the_field_last),
         cmocka_unit_test (a_configuration_is_shown_as_upstream_shows_it),
+        cmocka_unit_test (whatever_a_configuration_holds_it_is_taken_or_refused),
     };
     return cmocka_run_group_tests (tests, set_up, tear_down);
 }

@@ -254,7 +254,7 @@ resources_are_the_spec_s_and_what_the_runtime_says_of_them (void **state)
     static const struct {
         const char *actual, *limits_cpu, *limits_memory, *requests_cpu;
     } ROWS[] = {
-        { "'state':'CONTAINER_RUNNING'", "500m", "64Mi", "250m" },
+        { "'exit_code':0", "500m", "64Mi", "250m" },
         { "'resources':{'linux':{'cpu_period':100000,'cpu_quota':80000,'cpu_shares':512,"
           "'memory_limit_in_bytes':134217728}}",
           "800m", "128Mi", "500m" },

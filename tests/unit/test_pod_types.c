@@ -20,14 +20,14 @@ parse (const char *yaml)
     return tree_copy (node_item (tree_root (read), 0));
 }
 
-static tree_t *
-decode (const char *yaml, pod_t *pod)
+// The pod's tree goes to *tree_p, to be destroyed by the caller.
+static void
+decode (const char *yaml, tree_t **tree_p, pod_t *pod)
 {
-    tree_t *tree = parse (yaml);
+    *tree_p = parse (yaml);
     fault_t fault = { 0 };
-    pod_decode (tree_root (tree), tree, pod, &fault);
+    pod_decode (tree_root (*tree_p), *tree_p, pod, &fault);
     assert_string_equal (fault.text, "");
-    return tree;
 }
 
 static const char EVERYTHING[] =
@@ -81,7 +81,8 @@ every_field_is_where_it_belongs (void **state)
 {
     (void) state;
     pod_t pod;
-    OWNED (tree_destroy) tree_t *tree = decode (EVERYTHING, &pod);
+    OWNED (tree_destroy) tree_t *tree = NULL;
+    decode (EVERYTHING, &tree, &pod);
     assert_string_equal (pod.metadata.name, "p");
     assert_string_equal (pod.metadata.resource_version, "12");
     assert_int_equal (pod.metadata.generation, 3);
@@ -109,7 +110,8 @@ a_containers_fields_are_where_they_belong (void **state)
 {
     (void) state;
     pod_t pod;
-    OWNED (tree_destroy) tree_t *tree = decode (EVERYTHING, &pod);
+    OWNED (tree_destroy) tree_t *tree = NULL;
+    decode (EVERYTHING, &tree, &pod);
     const container_t *main = pod_container (&pod, "main");
     assert_int_equal (main->command.count, 2);
     assert_int_equal (main->args.count, 0);
@@ -148,7 +150,8 @@ containers_of_all_kinds_are_found_in_the_order_of_the_spec (void **state)
                      { "main", CONTAINER_REGULAR },
                      { "debug", CONTAINER_EPHEMERAL } };
     pod_t pod;
-    OWNED (tree_destroy) tree_t *tree = decode (EVERYTHING, &pod);
+    OWNED (tree_destroy) tree_t *tree = NULL;
+    decode (EVERYTHING, &tree, &pod);
     assert_int_equal (POD_CONTAINER_COUNT (&pod), COUNT_OF (EXPECTED));
     for (size_t i = 0; i < COUNT_OF (EXPECTED); i++) {
         const container_t *container = pod_container_at (&pod, i);
@@ -201,7 +204,8 @@ static_mirror_and_critical_pods_are_told_by_annotation_and_priority (void **stat
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
         pod_t pod;
-        OWNED (tree_destroy) tree_t *tree = decode (ROWS[i].yaml, &pod);
+        OWNED (tree_destroy) tree_t *tree = NULL;
+        decode (ROWS[i].yaml, &tree, &pod);
         assert_int_equal (pod_is_static (&pod), ROWS[i].is_static);
         assert_int_equal (pod_is_mirror (&pod), ROWS[i].is_mirror);
         assert_int_equal (pod_is_critical (&pod), ROWS[i].is_critical);
@@ -238,7 +242,8 @@ the_quality_of_service_follows_from_requests_and_limits (void **state)
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
         pod_t pod;
-        OWNED (tree_destroy) tree_t *tree = decode (ROWS[i].yaml, &pod);
+        OWNED (tree_destroy) tree_t *tree = NULL;
+        decode (ROWS[i].yaml, &tree, &pod);
         assert_string_equal (pod_qos_class (&pod), ROWS[i].expected);
     }
 }

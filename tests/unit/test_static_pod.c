@@ -248,6 +248,94 @@ api_objects_may_not_be_referenced (void **state)
         }
 }
 
+// ---- whatever a manifest holds ----
+
+static const char RICH[] =
+    POD "metadata: {name: p, namespace: ns, uid: u, labels: {a: b}, annotations: {c: d}}\n"
+        "spec:\n"
+        "  hostNetwork: true\n"
+        "  tolerations: [{key: a, operator: Equal, value: b, effect: NoExecute, "
+        "tolerationSeconds: 3}]\n"
+        "  dnsConfig: {nameservers: [192.0.2.1], searches: [a.b], options: [{name: x}]}\n"
+        "  hostAliases: [{ip: 192.0.2.9, hostnames: [x.test]}]\n"
+        "  securityContext: {runAsUser: 1, supplementalGroups: [1], sysctls: [{name: a, value: "
+        "b}], seccompProfile: {type: RuntimeDefault}}\n"
+        "  resources: {limits: {cpu: 4, memory: 4Gi}}\n"
+        "  readinessGates: [{conditionType: a.b/c}]\n"
+        "  volumes: [{name: v, emptyDir: {sizeLimit: 1Mi}}, {name: w, hostPath: {path: /x}}, "
+        "{name: d, downwardAPI: {items: [{path: x, fieldRef: {fieldPath: metadata.name}}]}}, "
+        "{name: q, projected: {sources: [{downwardAPI: {items: [{path: z, resourceFieldRef: "
+        "{containerName: c, resource: limits.cpu, divisor: 1m}}]}}]}}]\n"
+        "  initContainers: [{name: i, image: 'i:1', restartPolicy: Always}]\n"
+        "  containers:\n"
+        "  - name: c\n"
+        "    image: nginx:latest\n"
+        "    command: [a, b]\n"
+        "    ports: [{name: web, containerPort: 80, hostPort: 80, hostIP: 127.0.0.1}]\n"
+        "    env: [{name: A, value: x}, {name: B, valueFrom: {fieldRef: {fieldPath: "
+        "metadata.uid}}}]\n"
+        "    resources: {limits: {cpu: 1, memory: 1Gi}, requests: {cpu: 500m}}\n"
+        "    volumeMounts: [{name: v, mountPath: /v, subPath: s, mountPropagation: None}]\n"
+        "    livenessProbe: {httpGet: {port: web, httpHeaders: [{name: X, value: z}]}}\n"
+        "    readinessProbe: {grpc: {port: 9}}\n"
+        "    lifecycle: {preStop: {sleep: {seconds: 1}}, postStart: {exec: {command: [x]}}}\n"
+        "    securityContext: {capabilities: {add: [X]}, appArmorProfile: {type: Unconfined}}\n";
+
+// The node at a random place below `node`, or `node` itself.
+static node_t *
+random_place (node_t *node, unsigned *seed)
+{
+    while (rand_r (seed) % 5 != 0) {
+        size_t count = node_count (node);
+        if (count == 0)
+            break;
+        size_t index = (size_t) rand_r (seed) % count;
+        node = node_is_map (node) ? &node->via.map.ptr[index].val : &node->via.array.ptr[index];
+    }
+    return node;
+}
+
+static node_t
+random_value (tree_t *tree, unsigned *seed)
+{
+    static const char *const TEXTS[] = { "",    "x",  "../..", "-1",       "1e99",   "10Gi",
+                                         "a b", "\n", "%s%n",  "\xc3\xa9", "Always", "None" };
+    switch (rand_r (seed) % 9) {
+    case 0: return node_nil();
+    case 1: return node_bool (rand_r (seed) % 2 == 0);
+    case 2: return node_int (rand_r (seed) % 2 == 0 ? INT64_MIN : INT64_MAX);
+    case 3: return node_int (rand_r (seed) % 70000 - 10);
+    case 4: return node_real (0.1 * rand_r (seed));
+    case 5: return node_map();
+    case 6: return node_array();
+    default: return node_text (tree, TEXTS[(size_t) rand_r (seed) % COUNT_OF (TEXTS)]);
+    }
+}
+
+static void
+whatever_a_manifest_holds_it_is_taken_or_refused (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *original = tree_new();
+    node_t rich = parse (original, RICH);
+    unsigned seed = 1;
+    int taken = 0;
+    for (int i = 0; i < 5000; i++) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t document = node_copy (tree, &rich), pod;
+        for (int changes = i == 0 ? 0 : rand_r (&seed) % 3 + 1; changes > 0; changes--)
+            *random_place (&document, &seed) = random_value (tree, &seed);
+        fault_t fault = { 0 };
+        if (static_pod_build (tree, &document, &OPTIONS, &pod, &fault) == 0)
+            taken++;
+        else
+            assert_int_equal (fault.code, FAULT_INVALID);
+        if (i == 0)
+            assert_string_equal (fault.text, "");
+    }
+    assert_in_range (taken, 1, 4999);
+}
+
 int
 main (void)
 {
@@ -258,6 +346,7 @@ main (void)
         cmocka_unit_test (only_files_bring_the_toleration),
         cmocka_unit_test (what_is_no_valid_pod_is_refused),
         cmocka_unit_test (api_objects_may_not_be_referenced),
+        cmocka_unit_test (whatever_a_manifest_holds_it_is_taken_or_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -87,6 +87,7 @@ only_mounted_volumes_are_used (void **state)
     (void) state;
     pod_t pod;
     OWNED (tree_destroy) tree_t *tree = pod_with_mounts ("a=/a", "b=/b", &pod);
+    assert_non_null (tree);
     assert_true (volume_is_used (&pod, "a"));
     assert_true (volume_is_used (&pod, "b"));
     assert_false (volume_is_used (&pod, "c"));

@@ -91,6 +91,7 @@ memory_is_bounded_by_the_smallest_limit (void **state)
         quantity_t limit = { 0 };
         OWNED (tree_destroy)
         tree_t *tree = pod_with_resources (CASES[i].resources, CASES[i].resources, &pod);
+        assert_non_null (tree);
         if (CASES[i].size_limit)
             quantity_parse (CASES[i].size_limit, &limit, &fault);
         node_facts_t facts = { 0 };
@@ -126,6 +127,7 @@ huge_pages_have_the_size_that_is_requested (void **state)
         fault_t fault = { 0 };
         OWNED (tree_destroy)
         tree_t *tree = pod_with_resources (CASES[i].first, CASES[i].second, &pod);
+        assert_non_null (tree);
         const char *size = empty_dir_page_size (CASES[i].medium, &pod, &fault);
         assert_string_equal (size ? size : fault.text, CASES[i].result);
     }

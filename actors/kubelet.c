@@ -1,0 +1,141 @@
+/* kubelet: the program. Reads the command line and the configuration, finds out about the node,
+   and has the supervisor run the actors until a signal says stop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "cubelet/flags.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/node_info.h"
+
+#include "cubelet/supervisor.h"
+#include "launch.h"
+
+/* An actor's stack: handlers are shallow, the deepest are the converters (TREE_DEPTH_MAX) and
+   getaddrinfo. Only what is touched costs memory. */
+#define STACK_BYTES (512 * 1024)
+
+/* A hundred threads with an arena each would cost more than everything else. */
+static void
+spare_memory (void)
+{
+    mallopt (M_ARENA_MAX, 2);
+    mallopt (M_TRIM_THRESHOLD, 256 * 1024);
+    mallopt (M_MMAP_THRESHOLD, 256 * 1024);
+    pthread_attr_t attributes;
+    pthread_attr_init (&attributes);
+    pthread_attr_setstacksize (&attributes, STACK_BYTES);
+    pthread_setattr_default_np (&attributes);
+    pthread_attr_destroy (&attributes);
+}
+
+/* Makes a directory and its parents. */
+static int
+make_path (const char *path, mode_t mode, fault_t *fault)
+{
+    OWNED (free_text) char *part = text_copy (path);
+    for (char *slash = strchr (part + 1, '/'); slash; slash = strchr (slash + 1, '/')) {
+        *slash = '\0';
+        mkdir (part, 0755);
+        *slash = '/';
+    }
+    if (mkdir (path, mode) < 0 && errno != EEXIST)
+        return fault_set (fault, FAULT_UNAVAILABLE, "cannot make the directory %s: %s", path,
+                          strerror (errno));
+    return 0;
+}
+
+static int
+make_directories (const kubelet_options_t *options, fault_t *fault)
+{
+    if (geteuid () != 0)
+        return fault_set (fault, FAULT_DENIED, "the kubelet has to run as root: it mounts volumes "
+                                               "and makes cgroups");
+    if (make_path (options->root_dir, 0750, fault) < 0
+        || make_path (options->config.pod_logs_dir, 0755, fault) < 0
+        || make_path (options->socket_dir, 0700, fault) < 0)
+        return -1;
+    OWNED (free_text) char *pods = text_format ("%s/pods", options->root_dir);
+    return make_path (pods, 0750, fault);
+}
+
+/* --lock-file: waits until no other agent holds it. The lock ends with the process. */
+static int
+take_lock (const kubelet_options_t *options, fault_t *fault)
+{
+    if (!options->lock_file || !options->lock_file[0])
+        return 0;
+    int fd = open (options->lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0 || flock (fd, LOCK_EX) < 0)
+        return fault_set (fault, FAULT_UNAVAILABLE, "--lock-file: cannot lock %s: %s",
+                          options->lock_file, strerror (errno));
+    return 0; // kept open until the end
+}
+
+static void
+warn_of_what_is_missing (const kubelet_options_t *options)
+{
+    if (options->kubeconfig || options->bootstrap_kubeconfig)
+        LOG_WARNING ("This version does not join clusters: --kubeconfig is accepted and not used, "
+                     "the node runs static pods only");
+    const char *path = options->config.static_pod_path;
+    if (!path || !path[0])
+        LOG_WARNING ("No pods will run: set staticPodPath in the configuration file, or "
+                     "--pod-manifest-path");
+}
+
+static int
+run (const kubelet_options_t *options, fault_t *fault)
+{
+    log_set_verbosity ((int) options->config.logging.verbosity);
+    if (make_directories (options, fault) < 0 || take_lock (options, fault) < 0)
+        return -1;
+    node_facts_t facts = { 0 };
+    if (node_facts_read (options, options->tree, &facts, fault) < 0)
+        return -1;
+    LOG_INFO ("Kubelet version version=%s node=%s", kubelet_version_text (), facts.node_name);
+    warn_of_what_is_missing (options);
+    launch_t launch = { &options->config, &facts, options->start_window, .is_standalone = true };
+    supervised_t actors[LAUNCH_ACTORS_MAX];
+    size_t count = launch_actors (&launch, options->tree, actors);
+    OWNED (free_text) char *tap = text_format ("ipc://%s/tap.sock", options->socket_dir);
+    OWNED (free_text) char *control = text_format ("ipc://%s/fault.sock", options->socket_dir);
+    supervisor_config_t config = {
+        .tap_endpoint = options->tap ? tap : NULL,
+        .fault_endpoint = options->enable_fault_injection ? control : NULL,
+    };
+    return supervisor_run (&config, actors, count, LAUNCH_CLASSES, fault);
+}
+
+int
+main (int argc, char **argv)
+{
+    spare_memory ();
+    fault_t fault = { 0 };
+    OWNED (kubelet_options_destroy)
+    kubelet_options_t *options = kubelet_options_new (argc, (const char *const *) argv, &fault);
+    if (!options) {
+        fprintf (stderr, "kubelet: %s\nSee kubelet --help.\n", fault.text);
+        return 1;
+    }
+    if (options->show_help) {
+        OWNED (free_text) char *text = kubelet_help_text ();
+        fputs (text, stdout);
+        return 0;
+    }
+    if (options->show_version) {
+        puts (kubelet_version_text ());
+        return 0;
+    }
+    if (run (options, &fault) < 0) {
+        LOG_ERROR ("Kubelet cannot run err=%s", fault.text);
+        return 1;
+    }
+    return 0;
+}
