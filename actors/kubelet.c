@@ -1,5 +1,9 @@
 /* kubelet: the program. Reads the command line and the configuration, finds out about the node,
    and has the supervisor run the actors until a signal says stop. */
+#include "cubelet/flags.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/node_info.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
@@ -9,10 +13,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cubelet/flags.h"
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "cubelet/node_info.h"
 
 #include "cubelet/supervisor.h"
 #include "launch.h"
@@ -54,9 +54,10 @@ make_path (const char *path, mode_t mode, fault_t *fault)
 static int
 make_directories (const kubelet_options_t *options, fault_t *fault)
 {
-    if (geteuid () != 0)
-        return fault_set (fault, FAULT_DENIED, "the kubelet has to run as root: it mounts volumes "
-                                               "and makes cgroups");
+    if (geteuid() != 0)
+        return fault_set (fault, FAULT_DENIED,
+                          "the kubelet has to run as root: it mounts volumes "
+                          "and makes cgroups");
     if (make_path (options->root_dir, 0750, fault) < 0
         || make_path (options->config.pod_logs_dir, 0755, fault) < 0
         || make_path (options->socket_dir, 0700, fault) < 0)
@@ -99,7 +100,7 @@ run (const kubelet_options_t *options, fault_t *fault)
     node_facts_t facts = { 0 };
     if (node_facts_read (options, options->tree, &facts, fault) < 0)
         return -1;
-    LOG_INFO ("Kubelet version version=%s node=%s", kubelet_version_text (), facts.node_name);
+    LOG_INFO ("Kubelet version version=%s node=%s", kubelet_version_text(), facts.node_name);
     warn_of_what_is_missing (options);
     launch_t launch = { &options->config, &facts, options->start_window, .is_standalone = true };
     supervised_t actors[LAUNCH_ACTORS_MAX];
@@ -116,7 +117,7 @@ run (const kubelet_options_t *options, fault_t *fault)
 int
 main (int argc, char **argv)
 {
-    spare_memory ();
+    spare_memory();
     fault_t fault = { 0 };
     OWNED (kubelet_options_destroy)
     kubelet_options_t *options = kubelet_options_new (argc, (const char *const *) argv, &fault);
@@ -125,12 +126,12 @@ main (int argc, char **argv)
         return 1;
     }
     if (options->show_help) {
-        OWNED (free_text) char *text = kubelet_help_text ();
+        OWNED (free_text) char *text = kubelet_help_text();
         fputs (text, stdout);
         return 0;
     }
     if (options->show_version) {
-        puts (kubelet_version_text ());
+        puts (kubelet_version_text());
         return 0;
     }
     if (run (options, &fault) < 0) {

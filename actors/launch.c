@@ -9,7 +9,7 @@ typedef node_t make_args_fn (const launch_t *launch, tree_t *tree);
 static node_t
 list_of (tree_t *tree, text_list_t list)
 {
-    node_t array = node_array ();
+    node_t array = node_array();
     for (size_t i = 0; i < list.count; i++)
         node_append (tree, &array, node_text (tree, list.items[i]));
     return array;
@@ -27,7 +27,7 @@ static node_t
 worker_args (const launch_t *launch, tree_t *tree)
 {
     const node_facts_t *facts = launch->facts;
-    node_t args = node_map ();
+    node_t args = node_map();
     set_text (tree, &args, "node_name", facts->node_name);
     node_set (tree, &args, "host_ips", list_of (tree, facts->host_ips));
     if (facts->allocatable)
@@ -52,34 +52,35 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set_int (tree, &args, "swap_capacity", facts->swap_capacity);
     node_set_bool (tree, &args, "seccomp_default", facts->seccomp_default);
     node_set_bool (tree, &args, "selinux_enabled", facts->selinux_enabled);
-    node_set (tree, &args, "thermal_throttle_paths",
-              list_of (tree, facts->thermal_throttle_paths));
-    node_set (tree, &args, "allowed_unsafe_sysctls",
-              list_of (tree, facts->allowed_unsafe_sysctls));
+    node_set (tree, &args, "thermal_throttle_paths", list_of (tree, facts->thermal_throttle_paths));
+    node_set (tree, &args, "allowed_unsafe_sysctls", list_of (tree, facts->allowed_unsafe_sysctls));
     node_set_int (tree, &args, "kernel_major", facts->kernel_major);
     node_set_int (tree, &args, "kernel_minor", facts->kernel_minor);
     node_set_int (tree, &args, "userns_length", facts->userns_length);
     node_set_bool (tree, &args, "is_standalone", launch->is_standalone);
+    node_set_int (tree, &args, "request_timeout_ms",
+                  launch->config->runtime_request_timeout_ns / NS_PER_MS);
     return args;
 }
 
 static node_t
 pod_manager_args (const launch_t *launch, tree_t *tree)
 {
-    node_t sources = node_array ();
+    node_t sources = node_array();
     const char *path = launch->config->static_pod_path;
     if (path && path[0])
         node_append (tree, &sources, node_text (tree, "file"));
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set (tree, &args, "sources", sources);
     node_set (tree, &args, "worker_args", worker_args (launch, tree));
+    node_set_int (tree, &args, "sync_ms", launch->config->sync_frequency_ns / NS_PER_MS);
     return args;
 }
 
 static node_t
 manifest_watcher_args (const launch_t *launch, tree_t *tree)
 {
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "path", launch->config->static_pod_path);
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
     node_set_int (tree, &args, "check_frequency_ms",
@@ -92,7 +93,7 @@ static node_t
 runtime_args (const launch_t *launch, tree_t *tree)
 {
     const kubelet_config_t *config = launch->config;
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "runtime_endpoint", config->container_runtime_endpoint);
     set_text (tree, &args, "image_endpoint", config->image_service_endpoint);
     node_set_int (tree, &args, "request_timeout_ms",
@@ -105,7 +106,7 @@ static node_t
 image_puller_args (const launch_t *launch, tree_t *tree)
 {
     const kubelet_config_t *config = launch->config;
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_bool (tree, &args, "serialize_pulls", config->serialize_image_pulls);
     if (config->max_parallel_image_pulls.set)
         node_set_int (tree, &args, "max_parallel_pulls", config->max_parallel_image_pulls.value);
@@ -117,7 +118,7 @@ image_puller_args (const launch_t *launch, tree_t *tree)
 static node_t
 volume_manager_args (const launch_t *launch, tree_t *tree)
 {
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
     node_set_int (tree, &args, "node_allocatable_memory", launch->facts->memory_capacity);
     if (launch->facts->allocatable)
@@ -129,7 +130,7 @@ static node_t
 resource_manager_args (const launch_t *launch, tree_t *tree)
 {
     const kubelet_config_t *config = launch->config;
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
     set_text (tree, &args, "cgroup_root", config->cgroup_root);
     node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
@@ -141,7 +142,7 @@ resource_manager_args (const launch_t *launch, tree_t *tree)
 static node_t
 node_name_args (const launch_t *launch, tree_t *tree)
 {
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
     return args;
 }
@@ -150,14 +151,14 @@ static node_t
 no_args (const launch_t *launch, tree_t *tree)
 {
     (void) launch, (void) tree;
-    return node_map ();
+    return node_map();
 }
 
 static node_t
 server_args (const launch_t *launch, tree_t *tree)
 {
     const kubelet_config_t *config = launch->config;
-    node_t args = node_map ();
+    node_t args = node_map();
     node_set_text (tree, &args, "read_only_address", config->address);
     node_set_int (tree, &args, "read_only_port", config->read_only_port);
     node_set_text (tree, &args, "healthz_address", config->healthz_bind_address);
@@ -181,7 +182,7 @@ static const struct {
     { &manifest_watcher_class, manifest_watcher_args },
     { &server_class, server_args },
 };
-_Static_assert (sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
+_Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
 
 size_t
 launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors)

@@ -2,16 +2,17 @@
    say of them (reference/pod-lifecycle.md 2, 3, 5, 13).
 
    It may lose all it knows: sources send their sets again, workers their pods. */
-#include <czmq.h>
 #include "cubelet/actors.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
+#include <czmq.h>
 
 /* Grace for pods that only the runtime knows (reference/pod-lifecycle.md 5). */
 #define ORPHAN_GRACE_S 1
 #define START_RETRY_MS 500
 #define START_DEADLINE_MS 10000
+#define SYNC_DEFAULT_MS 60000 // KubeletConfiguration syncFrequency
 
 typedef enum {
     POD_WAITING,     // a pod of the same full name is still stopping
@@ -28,15 +29,16 @@ typedef struct {
     tree_t *pod;
     tree_t *status; // the worker's last word; NULL: none yet
     bool is_orphan;
-    bool is_in_set;     // while a set is compared
+    bool is_in_set;       // while a set is compared
     bool is_wanted_again; // came back while it was stopping
 } pod_entry_t;
 
 typedef struct {
     actor_t *actor;
-    zlistx_t *pods;    // pod_entry_t, in the order they came
+    zlistx_t *pods;      // pod_entry_t, in the order they came
     tree_t *worker_args; // what every worker is started with
-    zlistx_t *pending; // names of sources that have not delivered a set yet
+    zlistx_t *pending;   // names of sources that have not delivered a set yet
+    int64_t sync_ms;
 } manager_t;
 
 // ---- entries ----
@@ -102,8 +104,8 @@ find_active (manager_t *self, const char *full_name)
 static void
 sync_worker (manager_t *self, const pod_entry_t *pod)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set (tree, &body, "pod", node_copy (tree, tree_root (pod->pod)));
     node_set_bool (tree, &body, "terminate", pod->state == POD_TERMINATING);
     if (pod->is_orphan) {
@@ -135,16 +137,15 @@ on_worker_asked (void *state, const message_t *reply, const fault_t *fault, void
     pod_entry_t *pod = find_worker (self, context);
     if (!fault || !pod)
         return; // ACTOR_UP brings us together
-    LOG_WARNING ("Pod worker not started, trying again pod=%s err=%s", pod->full_name,
-                 fault->text);
+    LOG_WARNING ("Pod worker not started, trying again pod=%s err=%s", pod->full_name, fault->text);
     actor_timer (self->actor, START_RETRY_MS, ask_again, text_copy (pod->uid));
 }
 
 static void
 ask_for_worker (manager_t *self, pod_entry_t *pod)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "class", "pod-worker");
     node_set_text (tree, &body, "name", pod->worker);
     node_set (tree, &body, "args", node_copy (tree, tree_root (self->worker_args)));
@@ -156,8 +157,8 @@ ask_for_worker (manager_t *self, pod_entry_t *pod)
 static void
 stop_worker (manager_t *self, const char *worker)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "name", worker);
     actor_send (self->actor, "supervisor", MSG_ACTOR_STOP, &body);
 }
@@ -248,19 +249,21 @@ take_set (manager_t *self, const char *source, const node_t *pods)
     for (pod_entry_t *pod = zlistx_first (self->pods); pod; pod = zlistx_next (self->pods))
         pod->is_in_set = false;
     // Who is gone first: a changed static pod has a new uid and waits for the old one's end.
-    NODE_EACH (pods, pod) {
-        pod_entry_t *known
-            = find_uid (self, node_as_text (node_at (pod, "metadata", "uid", NULL), ""));
+    NODE_EACH (pods, pod)
+    {
+        pod_entry_t *known =
+            find_uid (self, node_as_text (node_at (pod, "metadata", "uid", NULL), ""));
         if (known)
             known->is_in_set = true;
     }
-    OWNED (zlistx_destroy) zlistx_t *gone = zlistx_new ();
+    OWNED (zlistx_destroy) zlistx_t *gone = zlistx_new();
     for (pod_entry_t *pod = zlistx_first (self->pods); pod; pod = zlistx_next (self->pods))
         if (!pod->is_in_set && streq (pod->source, source))
             zlistx_add_end (gone, pod);
     for (pod_entry_t *pod = zlistx_first (gone); pod; pod = zlistx_next (gone))
         remove_pod (self, pod);
-    NODE_EACH (pods, pod) {
+    NODE_EACH (pods, pod)
+    {
         const char *uid = node_as_text (node_at (pod, "metadata", "uid", NULL), "");
         pod_entry_t *known = find_uid (self, uid);
         if (known)
@@ -354,14 +357,14 @@ on_pod_orphan (void *state, const message_t *message, fault_t *fault)
     const char *uid = node_get_text (message->body, "uid", "");
     if (!uid[0] || find_uid (self, uid))
         return 0;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t meta = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t meta = node_map();
     node_set_text (tree, &meta, "name", node_get_text (message->body, "name", ""));
     node_set_text (tree, &meta, "namespace", node_get_text (message->body, "namespace", ""));
     node_set_text (tree, &meta, "uid", uid);
-    node_t spec = node_map ();
-    node_set (tree, &spec, "containers", node_array ());
-    node_t pod = node_map ();
+    node_t spec = node_map();
+    node_set (tree, &spec, "containers", node_array());
+    node_t pod = node_map();
     node_set (tree, &pod, "metadata", meta);
     node_set (tree, &pod, "spec", spec);
     take_orphan (self, &pod);
@@ -379,6 +382,19 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+/* Messages may get lost: now and then every worker is told its pod again, and starts anew if it is
+   not there; what it says of it follows. */
+static void
+sync_all (void *state, void *context)
+{
+    (void) context;
+    manager_t *self = state;
+    for (pod_entry_t *pod = zlistx_first (self->pods); pod; pod = zlistx_next (self->pods))
+        if (pod->state != POD_WAITING)
+            ask_for_worker (self, pod);
+    actor_timer (self->actor, self->sync_ms, sync_all, NULL);
+}
+
 // ---- GET /pods ----
 
 static int
@@ -386,8 +402,8 @@ on_pod_list (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     manager_t *self = state;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t items = node_array ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t items = node_array();
     for (pod_entry_t *pod = zlistx_first (self->pods); pod; pod = zlistx_next (self->pods)) {
         // As upstream, a static pod is out of the list as soon as its manifest is gone.
         if (pod->state == POD_TERMINATING && !pod->is_wanted_again)
@@ -397,7 +413,7 @@ on_pod_list (void *state, const message_t *message, fault_t *fault)
             node_set (tree, &item, "status", node_copy (tree, tree_root (pod->status)));
         node_append (tree, &items, item);
     }
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set (tree, &body, "items", items);
     actor_reply (self->actor, message, &body);
     return 0;
@@ -406,12 +422,9 @@ on_pod_list (void *state, const message_t *message, fault_t *fault)
 // ---- the class ----
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_SOURCE_PODS, on_source_pods },
-    { MSG_POD_STATUS, on_pod_status },
-    { MSG_POD_ORPHAN, on_pod_orphan },
-    { MSG_ACTOR_UP, on_actor_up },
-    { MSG_POD_LIST, on_pod_list },
-    { 0 },
+    { MSG_SOURCE_PODS, on_source_pods }, { MSG_POD_STATUS, on_pod_status },
+    { MSG_POD_ORPHAN, on_pod_orphan },   { MSG_ACTOR_UP, on_actor_up },
+    { MSG_POD_LIST, on_pod_list },       { 0 },
 };
 
 static void
@@ -433,20 +446,22 @@ stop (void **self_p)
 }
 
 /* args: {sources: list of text, those that must deliver before orphans are stopped; worker_args:
-   map}. */
+   map; sync_ms: int}. */
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
     (void) fault;
     manager_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
-    self->pods = zlistx_new ();
+    self->pods = zlistx_new();
     zlistx_set_destructor (self->pods, entry_destroy);
-    self->pending = zlistx_new ();
+    self->pending = zlistx_new();
     zlistx_set_destructor (self->pending, free_name);
     self->worker_args = tree_copy (node_get (args, "worker_args"));
+    self->sync_ms = node_get_int (args, "sync_ms", SYNC_DEFAULT_MS);
+    actor_timer (actor, self->sync_ms, sync_all, NULL);
     NODE_EACH (node_get (args, "sources"), source)
-        zlistx_add_end (self->pending, text_copy (node_as_text (source, "")));
+    zlistx_add_end (self->pending, text_copy (node_as_text (source, "")));
     return self;
 }
 

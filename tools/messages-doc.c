@@ -1,7 +1,7 @@
 /* messages-doc: prints docs/messages.md from the catalogue; tests/run.sh compares. */
+#include "cubelet/messages.h"
 #include <stdio.h>
 #include <string.h>
-#include "cubelet/messages.h"
 
 int
 main (void)

@@ -1,20 +1,20 @@
 #include "manifest_file.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/yaml.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "cubelet/yaml.h"
 
 manifest_file_t *
 manifest_file_new (const char *path)
 {
     manifest_file_t *self = memory_new (1, sizeof *self);
     self->path = text_copy (path);
-    self->pods = tree_new ();
-    *tree_root (self->pods) = node_array ();
+    self->pods = tree_new();
+    *tree_root (self->pods) = node_array();
     return self;
 }
 
@@ -113,9 +113,9 @@ parse (const char *bytes, size_t size, const static_pod_options_t *options, tree
     size_t count = node_count (tree_root (documents));
     if (count == 0)
         return fault_set (fault, FAULT_INVALID, "holds no Pod");
-    *tree_root (tree) = node_array ();
+    *tree_root (tree) = node_array();
     for (size_t i = 0; i < count; i++) {
-        node_t pod = node_nil ();
+        node_t pod = node_nil();
         if (static_pod_build (tree, node_item (tree_root (documents), i), options, &pod, fault)
             < 0) {
             add_line (fault, bytes, size, i);
@@ -145,13 +145,13 @@ manifest_file_read (manifest_file_t *self, const static_pod_options_t *options)
     OWNED (free_text) char *bytes = read_file (self->path, &size, &fault);
     if (!is_news (self, bytes ? hash (bytes, size) : hash (fault.text, strlen (fault.text))))
         return false;
-    OWNED (tree_destroy) tree_t *pods = tree_new ();
+    OWNED (tree_destroy) tree_t *pods = tree_new();
     static_pod_options_t here = *options;
     here.location = self->path;
     if (!bytes || parse (bytes, size, &here, pods, &fault) < 0) {
         bool had_pods = node_count (tree_root (self->pods)) > 0;
-        LOG_ERROR ("Manifest is not used%s: %s: %s",
-                   had_pods ? ", what it said before stays" : "", self->path, fault.text);
+        LOG_ERROR ("Manifest is not used%s: %s: %s", had_pods ? ", what it said before stays" : "",
+                   self->path, fault.text);
         return false;
     }
     tree_destroy (&self->pods);

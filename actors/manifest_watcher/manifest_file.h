@@ -1,19 +1,19 @@
 /* manifest_file.h - one file of static pods: reading it, and what it last said. */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
 #include "cubelet/static_pod.h"
 #include "cubelet/tree.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* The largest manifest that is read, as upstream's. */
 #define MANIFEST_MAX_BYTES (10 * 1024 * 1024)
 
 typedef struct {
     char *path;
-    uint64_t content;  // hash of the bytes last read, or of what hindered reading them
-    bool is_read;      // `content` holds something
-    bool is_there;     // while a directory is compared
-    tree_t *pods;      // the last good pods, a list; never NULL
+    uint64_t content; // hash of the bytes last read, or of what hindered reading them
+    bool is_read;     // `content` holds something
+    bool is_there;    // while a directory is compared
+    tree_t *pods;     // the last good pods, a list; never NULL
 } manifest_file_t;
 
 /* A file not read yet, without pods. Owned. */

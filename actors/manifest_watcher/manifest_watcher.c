@@ -3,6 +3,11 @@
 
    inotify says when something changed, a rescan every fileCheckFrequency heals what it missed.
    A bad file disturbs no other one; a file that turned bad keeps its last good pods. */
+#include "cubelet/actors.h"
+#include "cubelet/clock.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "manifest_file.h"
 #include <czmq.h>
 #include <dirent.h>
 #include <errno.h>
@@ -11,11 +16,6 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include "cubelet/actors.h"
-#include "cubelet/clock.h"
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "manifest_file.h"
 
 /* Several events belong to one change. */
 #define COALESCE_MS 20
@@ -56,8 +56,8 @@ static bool
 is_taken (const node_t *pods, const node_t *pod)
 {
     NODE_EACH (pods, other)
-        if (is_same_name (other, pod))
-            return true;
+    if (is_same_name (other, pod))
+        return true;
     return false;
 }
 
@@ -65,13 +65,14 @@ is_taken (const node_t *pods, const node_t *pod)
 static node_t
 all_pods (watcher_t *self, tree_t *tree)
 {
-    node_t pods = node_array ();
+    node_t pods = node_array();
     OWNED (zlistx_destroy) zlistx_t *paths = zhashx_keys (self->files);
     zlistx_set_comparator (paths, (zlistx_comparator_fn *) strcmp);
     zlistx_sort (paths);
     for (const char *path = zlistx_first (paths); path; path = zlistx_next (paths)) {
         const manifest_file_t *file = zhashx_lookup (self->files, path);
-        NODE_EACH (tree_root (file->pods), pod) {
+        NODE_EACH (tree_root (file->pods), pod)
+        {
             if (is_taken (&pods, pod))
                 LOG_WARNING ("Pod is ignored, another manifest has one of that name pod=%s path=%s",
                              node_as_text (node_at (pod, "metadata", "name", NULL), ""), path);
@@ -85,8 +86,8 @@ all_pods (watcher_t *self, tree_t *tree)
 static void
 send_pods (watcher_t *self)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "source", "file");
     node_set (tree, &body, "pods", all_pods (self, tree));
     actor_send (self->actor, "pod-manager", MSG_SOURCE_PODS, &body);
@@ -124,7 +125,7 @@ take_file (watcher_t *self, const char *path)
     file->is_there = true;
     static_pod_options_t options = { .node_name = self->node_name,
                                      .source = "file",
-                                     .seen_ns = clock_now_ns (),
+                                     .seen_ns = clock_now_ns(),
                                      .allow_api_references = self->allow_api_references };
     return manifest_file_read (file, &options);
 }
@@ -182,8 +183,7 @@ renew_watches (watcher_t *self)
 static void
 scan (watcher_t *self)
 {
-    for (manifest_file_t *file = zhashx_first (self->files); file;
-         file = zhashx_next (self->files))
+    for (manifest_file_t *file = zhashx_first (self->files); file; file = zhashx_next (self->files))
         file->is_there = false;
     renew_watches (self);
     bool is_changed = take_all (self);
@@ -216,6 +216,7 @@ check_due (void *state, void *context)
 {
     (void) context;
     watcher_t *self = state;
+    self->is_sent = false; // said again without a change: the last message may have been lost
     scan (self);
     self->check_timer = actor_timer (self->actor, self->check_ms, check_due, NULL);
 }
@@ -235,7 +236,7 @@ on_inotify (void *state, int fd, short events, void *context)
 {
     (void) events, (void) context;
     watcher_t *self = state;
-    _Alignas (struct inotify_event) char buffer[16384];
+    _Alignas(struct inotify_event) char buffer[16384];
     bool is_changed = false;
     for (ssize_t size; (size = read (fd, buffer, sizeof buffer)) > 0;) {
         for (const char *at = buffer; at < buffer + size;) {
@@ -301,7 +302,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
     self->check_ms = node_get_int (args, "check_frequency_ms", CHECK_DEFAULT_MS);
     self->allow_api_references = node_get_bool (args, "allow_api_references", false);
-    self->files = zhashx_new ();
+    self->files = zhashx_new();
     zhashx_set_destructor (self->files, manifest_file_destroy);
     split_path (self);
     self->inotify = inotify_init1 (IN_NONBLOCK | IN_CLOEXEC);

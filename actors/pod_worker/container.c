@@ -1,12 +1,12 @@
 /* Stopping and removing containers. */
-#include <glob.h>
-#include <string.h>
-#include <unistd.h>
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
 #include "worker.h"
+#include <glob.h>
+#include <string.h>
+#include <unistd.h>
 
 typedef struct {
     char id[ID_MAX];
@@ -36,7 +36,7 @@ on_pre_stop (void *state, const message_t *reply, const fault_t *fault, void *co
         report_event (self, container ? container->name : NULL, "Warning", "FailedPreStopHook",
                       "PreStopHook failed");
     }
-    pod_local_ended (self->local, POD_PRE_STOP, call->id, clock_now_ns ());
+    pod_local_ended (self->local, POD_PRE_STOP, call->id, clock_now_ns());
     worker_step (self);
 }
 
@@ -46,7 +46,7 @@ container_pre_stop (worker_t *self, const pod_action_t *action)
     container_call_t call = call_of (action);
     const container_t *container = pod_container (&self->pod, action->container);
     if (!container || !container->lifecycle.pre_stop) {
-        pod_local_ended (self->local, POD_PRE_STOP, action->id, clock_now_ns ());
+        pod_local_ended (self->local, POD_PRE_STOP, action->id, clock_now_ns());
         worker_step_later (self, 0);
         return;
     }
@@ -61,9 +61,9 @@ on_stopped_status (void *state, const message_t *reply, const fault_t *fault, vo
 {
     worker_t *self = state;
     const container_call_t *call = context;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     observe_container (self, call->id, NULL, reply ? reply->body : NULL, fault);
-    pod_local_ended (self->local, POD_STOP_CONTAINER, call->id, clock_now_ns ());
+    pod_local_ended (self->local, POD_STOP_CONTAINER, call->id, clock_now_ns());
     worker_step (self);
 }
 
@@ -77,7 +77,7 @@ on_stopped (void *state, const message_t *reply, const fault_t *fault, void *con
         LOG_WARNING ("Container not stopped, trying again pod=%s/%s containerID=%s err=%s",
                      self->pod.metadata.namespace, self->pod.metadata.name, call->id, fault->text);
         pod_local_failed (self->local, POD_STOP_CONTAINER, call->id, NULL, NULL,
-                          worker_retry_at (fault), clock_now_ns ());
+                          worker_retry_at (fault), clock_now_ns());
         worker_step (self);
         return;
     }
@@ -89,12 +89,11 @@ void
 container_stop (worker_t *self, const pod_action_t *action)
 {
     container_call_t call = call_of (action);
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "container_id", action->id);
     node_set_int (tree, &body, "timeout", action->grace_s);
-    actor_request (self->actor, "runtime", MSG_CRI_STOP_CONTAINER, &body, 0, on_stopped, &call,
-                   sizeof call);
+    call_runtime (self, MSG_CRI_STOP_CONTAINER, &body, on_stopped, &call, sizeof call);
 }
 
 // ---- remove ----
@@ -129,16 +128,16 @@ on_removed (void *state, const message_t *reply, const fault_t *fault, void *con
     (void) reply;
     worker_t *self = state;
     const container_call_t *call = context;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     if (fault && fault->code != FAULT_NOT_FOUND) {
         LOG_WARNING ("Container not removed, trying again pod=%s/%s containerID=%s err=%s",
                      self->pod.metadata.namespace, self->pod.metadata.name, call->id, fault->text);
         pod_local_failed (self->local, POD_REMOVE_CONTAINER, call->id, NULL, NULL,
-                          worker_retry_at (fault), clock_now_ns ());
+                          worker_retry_at (fault), clock_now_ns());
     }
     else {
         pod_seen_remove_container (self->seen, call->id);
-        pod_local_ended (self->local, POD_REMOVE_CONTAINER, call->id, clock_now_ns ());
+        pod_local_ended (self->local, POD_REMOVE_CONTAINER, call->id, clock_now_ns());
     }
     worker_step (self);
 }

@@ -1,6 +1,6 @@
 /* The node's facts, as kubelet.c writes them into the workers' arguments. */
-#include <string.h>
 #include "worker.h"
+#include <string.h>
 
 /* What is written differently than it is used. */
 typedef struct {
@@ -8,51 +8,63 @@ typedef struct {
     const char *cgroup_driver;
     int64_t cgroup_version, kernel_major, kernel_minor;
     bool is_standalone;
+    int64_t request_timeout_ms;
 } written_t;
 
-#define FACT(name, kind) { #name, kind, offsetof (written_t, facts.name) }
+#define FACT(name, kind)                                                                           \
+    {                                                                                              \
+#name, kind, offsetof(written_t, facts.name)                                               \
+    }
 
 static const record_type_t NODE_FACTS = {
-    (const field_t[]){ FACT (node_name, FIELD_TEXT),
-                       FACT (host_ips, FIELD_TEXT_LIST),
-                       FACT (allocatable, FIELD_NODE),
-                       FACT (cluster_dns, FIELD_TEXT_LIST),
-                       FACT (cluster_domain, FIELD_TEXT),
-                       FACT (resolv_conf_path, FIELD_TEXT),
-                       FACT (root_dir, FIELD_TEXT),
-                       FACT (pod_logs_dir, FIELD_TEXT),
-                       { "cgroup_driver", FIELD_TEXT, offsetof (written_t, cgroup_driver) },
-                       FACT (cgroup_root, FIELD_TEXT),
-                       FACT (cgroups_per_qos, FIELD_BOOL),
-                       { "cgroup_version", FIELD_INT, offsetof (written_t, cgroup_version) },
-                       FACT (cpu_cfs_quota, FIELD_BOOL),
-                       FACT (cpu_cfs_period_us, FIELD_INT),
-                       FACT (memory_capacity, FIELD_INT),
-                       FACT (hugepage_sizes, FIELD_TEXT_LIST),
-                       FACT (single_process_oom_kill, FIELD_BOOL),
-                       FACT (has_swap_controller, FIELD_BOOL),
-                       FACT (limited_swap, FIELD_BOOL),
-                       FACT (swap_capacity, FIELD_INT),
-                       FACT (seccomp_default, FIELD_BOOL),
-                       FACT (selinux_enabled, FIELD_BOOL),
-                       FACT (thermal_throttle_paths, FIELD_TEXT_LIST),
-                       FACT (allowed_unsafe_sysctls, FIELD_TEXT_LIST),
-                       { "kernel_major", FIELD_INT, offsetof (written_t, kernel_major) },
-                       { "kernel_minor", FIELD_INT, offsetof (written_t, kernel_minor) },
-                       FACT (userns_length, FIELD_INT),
-                       { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
-                       { 0 } },
+    (const field_t[]){
+        FACT (node_name, FIELD_TEXT),
+        FACT (host_ips, FIELD_TEXT_LIST),
+        FACT (allocatable, FIELD_NODE),
+        FACT (cluster_dns, FIELD_TEXT_LIST),
+        FACT (cluster_domain, FIELD_TEXT),
+        FACT (resolv_conf_path, FIELD_TEXT),
+        FACT (root_dir, FIELD_TEXT),
+        FACT (pod_logs_dir, FIELD_TEXT),
+        { "cgroup_driver", FIELD_TEXT, offsetof (written_t, cgroup_driver) },
+        FACT (cgroup_root, FIELD_TEXT),
+        FACT (cgroups_per_qos, FIELD_BOOL),
+        { "cgroup_version", FIELD_INT, offsetof (written_t, cgroup_version) },
+        FACT (cpu_cfs_quota, FIELD_BOOL),
+        FACT (cpu_cfs_period_us, FIELD_INT),
+        FACT (memory_capacity, FIELD_INT),
+        FACT (hugepage_sizes, FIELD_TEXT_LIST),
+        FACT (single_process_oom_kill, FIELD_BOOL),
+        FACT (has_swap_controller, FIELD_BOOL),
+        FACT (limited_swap, FIELD_BOOL),
+        FACT (swap_capacity, FIELD_INT),
+        FACT (seccomp_default, FIELD_BOOL),
+        FACT (selinux_enabled, FIELD_BOOL),
+        FACT (thermal_throttle_paths, FIELD_TEXT_LIST),
+        FACT (allowed_unsafe_sysctls, FIELD_TEXT_LIST),
+        { "kernel_major", FIELD_INT, offsetof (written_t, kernel_major) },
+        { "kernel_minor", FIELD_INT, offsetof (written_t, kernel_minor) },
+        FACT (userns_length, FIELD_INT),
+        { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
+        { "request_timeout_ms", FIELD_INT, offsetof (written_t, request_timeout_ms) },
+        { 0 } },
     sizeof (written_t)
 };
 
 int
-facts_decode (tree_t *tree, node_facts_t *facts, bool *is_standalone, fault_t *fault)
+facts_decode (worker_t *self, fault_t *fault)
 {
+    static const int64_t REQUEST_TIMEOUT_MS = 120000; // KubeletConfiguration runtimeRequestTimeout
     written_t written = { 0 };
-    if (record_decode (&NODE_FACTS, tree_root (tree), tree, RECORD_STRICT, &written, fault) < 0)
+    node_facts_t *facts = &self->facts;
+    if (record_decode (&NODE_FACTS, tree_root (self->args), self->args, RECORD_STRICT, &written,
+                       fault)
+        < 0)
         return fault_wrap (fault, "the worker's arguments");
     *facts = written.facts;
-    *is_standalone = written.is_standalone;
+    self->is_standalone = written.is_standalone;
+    self->request_timeout_ms =
+        written.request_timeout_ms > 0 ? written.request_timeout_ms : REQUEST_TIMEOUT_MS;
     facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0
                                ? CGROUP_DRIVER_SYSTEMD
                                : CGROUP_DRIVER_CGROUPFS;

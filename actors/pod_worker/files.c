@@ -1,4 +1,9 @@
 /* The files of the pod's own directory that containers mount, and the names of their logs. */
+#include "cubelet/hosts_file.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/pod_names.h"
+#include "worker.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -6,11 +11,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
-#include "cubelet/hosts_file.h"
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "cubelet/pod_names.h"
-#include "worker.h"
 
 #define NODE_HOSTS "/etc/hosts"
 #define NODE_HOSTS_MAX (1024 * 1024)
@@ -37,9 +37,8 @@ resolv_conf_read (worker_t *self)
     const char *path = self->facts.resolv_conf_path;
     free (self->resolv_conf);
     self->facts.resolv_conf_size = 0;
-    self->resolv_conf = path && path[0] ? read_head (path, RESOLV_CONF_MAX,
-                                                     &self->facts.resolv_conf_size)
-                                        : NULL;
+    self->resolv_conf =
+        path && path[0] ? read_head (path, RESOLV_CONF_MAX, &self->facts.resolv_conf_size) : NULL;
     self->facts.resolv_conf = self->resolv_conf;
 }
 
@@ -48,7 +47,8 @@ write_whole (const char *path, const char *text, fault_t *fault)
 {
     // Containers have it bind-mounted: it is rewritten in place, since a renamed one would not be
     // seen by those that run.
-    OWNED (close_fd) int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    OWNED (close_fd)
+    int fd = open (path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     size_t size = strlen (text);
     if (fd < 0 || write (fd, text, size) != (ssize_t) size)
         return fault_set (fault, FAULT_INTERNAL, "cannot write %s: %s", path, strerror (errno));
@@ -58,14 +58,14 @@ write_whole (const char *path, const char *text, fault_t *fault)
 int
 hosts_file_write (const worker_t *self, fault_t *fault)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     pod_hostname_t hostname = { 0 };
     if (pod_hostname (&self->pod, self->facts.cluster_domain, tree, &hostname, fault) < 0)
         return -1;
     size_t size = 0;
     OWNED (free_text)
-    char *node_hosts
-        = self->pod.spec.host_network ? read_head (NODE_HOSTS, NODE_HOSTS_MAX, &size) : NULL;
+    char *node_hosts =
+        self->pod.spec.host_network ? read_head (NODE_HOSTS, NODE_HOSTS_MAX, &size) : NULL;
     OWNED (free_text)
     char *text = hosts_file (&self->pod, &hostname, pod_addresses (self), node_hosts);
     OWNED (free_text) char *path = pod_hosts_path (self->facts.root_dir, self->pod.metadata.uid);
@@ -84,8 +84,8 @@ char *
 termination_log_new (const worker_t *self, const char *container, fault_t *fault)
 {
     OWNED (free_text)
-    char *directory
-        = pod_container_directory (self->facts.root_dir, self->pod.metadata.uid, container);
+    char *directory =
+        pod_container_directory (self->facts.root_dir, self->pod.metadata.uid, container);
     OWNED (free_text) char *parent = text_copy (directory);
     *strrchr (parent, '/') = '\0';
     if (make_directory (parent, fault) < 0 || make_directory (directory, fault) < 0)

@@ -1,11 +1,11 @@
 /* What the runtime shows of the pod. */
-#include <string.h>
 #include "cubelet/actor.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "termination_message.h"
 #include "worker.h"
+#include <string.h>
 
 typedef struct {
     char id[ID_MAX];
@@ -167,11 +167,11 @@ observe_listing (worker_t *self, const node_t *body)
 static node_t
 filter_of_pod (const worker_t *self, tree_t *tree)
 {
-    node_t labels = node_map ();
+    node_t labels = node_map();
     node_set_text (tree, &labels, "io.kubernetes.pod.uid", self->pod.metadata.uid);
-    node_t filter = node_map ();
+    node_t filter = node_map();
     node_set (tree, &filter, "label_selector", labels);
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set (tree, &body, "filter", filter);
     return body;
 }
@@ -204,7 +204,7 @@ on_sandboxes (void *state, const message_t *reply, const fault_t *fault, void *c
     }
     tree_destroy (&self->listed_sandboxes);
     self->listed_sandboxes = tree_copy (node_get (reply->body, "items"));
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = filter_of_pod (self, tree);
     actor_request (self->actor, "runtime", MSG_CRI_LIST_CONTAINERS, &body, LOCAL_DEADLINE_MS,
                    on_containers, NULL, 0);
@@ -222,7 +222,7 @@ on_runtime_state (void *state, const message_t *reply, const fault_t *fault, voi
     }
     free (self->runtime_name);
     self->runtime_name = text_copy (node_get_text (reply->body, "name", ""));
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = filter_of_pod (self, tree);
     actor_request (self->actor, "runtime", MSG_CRI_LIST_POD_SANDBOX, &body, LOCAL_DEADLINE_MS,
                    on_sandboxes, NULL, 0);

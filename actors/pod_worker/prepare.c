@@ -1,13 +1,13 @@
 /* Before containers can start, and after they have stopped: cgroup, directories, volumes. */
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/pod_names.h"
+#include "worker.h"
 #include <czmq.h>
 #include <errno.h>
 #include <ftw.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "cubelet/pod_names.h"
-#include "worker.h"
 
 /* Which work a reply is about. */
 typedef struct {
@@ -33,8 +33,8 @@ on_task (void *state, const message_t *reply, const fault_t *fault, void *contex
             report_event (self, NULL, "Warning", is_directory ? "Failed" : task->event_reason,
                           text);
         }
-        worker_step_later (self, fault->code == FAULT_UNAVAILABLE ? RETRY_UNAVAILABLE_MS
-                                                                  : RETRY_MS);
+        worker_step_later (self,
+                           fault->code == FAULT_UNAVAILABLE ? RETRY_UNAVAILABLE_MS : RETRY_MS);
         return;
     }
     *task->work = WORK_DONE;
@@ -49,8 +49,8 @@ static void
 ask_with_pod (worker_t *self, const char *to, message_id_t type, const task_t *task)
 {
     *task->work = WORK_ASKED;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
     actor_request (self->actor, to, type, &body, LOCAL_DEADLINE_MS, on_task, task, sizeof *task);
 }
@@ -59,8 +59,8 @@ static void
 ask_with_uid (worker_t *self, const char *to, message_id_t type, const task_t *task)
 {
     *task->work = WORK_ASKED;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "pod_uid", self->pod.metadata.uid);
     actor_request (self->actor, to, type, &body, LOCAL_DEADLINE_MS, on_task, task, sizeof *task);
 }
@@ -93,8 +93,7 @@ remove_logs (const worker_t *self)
     OWNED (free_text)
     char *directory = pod_log_directory (self->facts.pod_logs_dir, self->pod.metadata.namespace,
                                          self->pod.metadata.name, self->pod.metadata.uid);
-    if (nftw (directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0
-        && errno != ENOENT)
+    if (nftw (directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) < 0 && errno != ENOENT)
         LOG_WARNING ("Pod logs not removed path=%s err=%s", directory, strerror (errno));
 }
 

@@ -1,9 +1,9 @@
 /* What the worker tells others: status, events, probes. */
-#include <string.h>
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/object_reference.h"
 #include "worker.h"
+#include <string.h>
 
 text_list_t
 pod_addresses (const worker_t *self)
@@ -20,8 +20,8 @@ report_status (worker_t *self)
     if (!self->status
         || (self->reported && node_equal (tree_root (self->reported), tree_root (self->status))))
         return;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "uid", self->pod.metadata.uid);
     node_set (tree, &body, "status", node_copy (tree, tree_root (self->status)));
     node_set_bool (tree, &body, "finished", self->is_finished);
@@ -34,8 +34,8 @@ void
 report_event (worker_t *self, const char *container, const char *type, const char *reason,
               const char *message)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set (tree, &body, "object", object_reference_pod (tree, self->pod.node, container));
     node_set_text (tree, &body, "type", type);
     node_set_text (tree, &body, "reason", reason);
@@ -47,10 +47,9 @@ void
 report_events (worker_t *self, const node_t *events)
 {
     NODE_EACH (events, event)
-        if (strcmp (node_get_text (event, "object", ""), "pod") == 0)
-            report_event (self, NULL, node_get_text (event, "type", "Warning"),
-                          node_get_text (event, "reason", ""),
-                          node_get_text (event, "message", ""));
+    if (strcmp (node_get_text (event, "object", ""), "pod") == 0)
+        report_event (self, NULL, node_get_text (event, "type", "Warning"),
+                      node_get_text (event, "reason", ""), node_get_text (event, "message", ""));
 }
 
 /* `started` of a container, as the status says it. */
@@ -60,8 +59,8 @@ is_started (const worker_t *self, const char *name)
     static const char *const LISTS[] = { "containerStatuses", "initContainerStatuses" };
     for (size_t i = 0; i < COUNT_OF (LISTS); i++)
         NODE_EACH (node_get (tree_root (self->status), LISTS[i]), status)
-            if (strcmp (node_get_text (status, "name", ""), name) == 0)
-                return node_get_bool (status, "started", false);
+    if (strcmp (node_get_text (status, "name", ""), name) == 0)
+        return node_get_bool (status, "started", false);
     return false;
 }
 
@@ -81,13 +80,13 @@ probed_instance (const worker_t *self, const container_t *container)
 static node_t
 probed_containers (const worker_t *self, tree_t *tree)
 {
-    node_t list = node_array ();
+    node_t list = node_array();
     for (size_t i = 0; i < POD_CONTAINER_COUNT (&self->pod); i++) {
         const container_t *container = pod_container_at (&self->pod, i);
         const container_seen_t *seen = probed_instance (self, container);
         if (!seen)
             continue;
-        node_t row = node_map ();
+        node_t row = node_map();
         node_set_text (tree, &row, "name", container->name);
         node_set_text (tree, &row, "id", seen->id);
         node_set_int (tree, &row, "started_at", seen->started_at);
@@ -101,16 +100,16 @@ probed_containers (const worker_t *self, tree_t *tree)
 void
 report_probes (worker_t *self)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_t containers = probed_containers (self, tree);
     text_list_t addresses = pod_addresses (self);
     node_set_text (tree, &body, "pod_uid", self->pod.metadata.uid);
     node_set (tree, &body, "containers", containers);
     if (addresses.count)
         node_set_text (tree, &body, "pod_ip", addresses.items[0]);
-    bool is_same = self->probed ? node_equal (tree_root (self->probed), &body)
-                                : node_count (&containers) == 0;
+    bool is_same =
+        self->probed ? node_equal (tree_root (self->probed), &body) : node_count (&containers) == 0;
     if (is_same)
         return;
     tree_destroy (&self->probed);

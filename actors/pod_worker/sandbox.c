@@ -1,13 +1,14 @@
 /* The actions on the pod's sandbox. */
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 #include "cubelet/clock.h"
+#include "cubelet/cri.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
 #include "cubelet/sandbox_config.h"
 #include "worker.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
 
 typedef struct {
     char id[ID_MAX];
@@ -23,14 +24,23 @@ call_of (const pod_action_t *action)
 }
 
 void
+call_runtime (worker_t *self, message_id_t type, const node_t *body, actor_reply_fn *reply,
+              const void *context, size_t context_size)
+{
+    // The runtime actor ends the call in time; twice that leaves room for its queue, and is only
+    // reached when a message was lost.
+    int64_t wait_ms = cri_wait_ms (cri_method (type), body, self->request_timeout_ms);
+    actor_request (self->actor, "runtime", type, body, 2 * wait_ms, reply, context, context_size);
+}
+
+void
 ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
              actor_reply_fn *reply, const void *context, size_t context_size)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, key, id);
-    // No deadline of ours: the runtime actor has the one that belongs to the call.
-    actor_request (self->actor, "runtime", type, &body, 0, reply, context, context_size);
+    call_runtime (self, type, &body, reply, context, context_size);
 }
 
 // ---- create ----
@@ -38,10 +48,10 @@ ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
 static void
 create_failed (worker_t *self, const fault_t *fault)
 {
-    int64_t now = clock_now_ns ();
+    int64_t now = clock_now_ns();
     LOG_ERROR ("CreatePodSandbox for pod failed pod=%s/%s err=rpc error: code = %s desc = %s",
-               self->pod.metadata.namespace, self->pod.metadata.name,
-               fault_code_name (fault->code), fault->text);
+               self->pod.metadata.namespace, self->pod.metadata.name, fault_code_name (fault->code),
+               fault->text);
     if (!self->local->is_terminating) {
         OWNED (free_text)
         char *text = text_format ("Failed to create pod sandbox: rpc error: code = %s desc = %s",
@@ -65,9 +75,9 @@ on_created_status (void *state, const message_t *reply, const fault_t *fault, vo
         actor_timer (self->actor, RETRY_UNAVAILABLE_MS, ask_created_status, NULL);
         return;
     }
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
-    pod_local_ended (self->local, POD_CREATE_SANDBOX, NULL, clock_now_ns ());
+    pod_local_ended (self->local, POD_CREATE_SANDBOX, NULL, clock_now_ns());
     worker_step (self);
 }
 
@@ -87,7 +97,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
 {
     (void) context;
     worker_t *self = state;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     if (fault) {
         create_failed (self, fault);
         return;
@@ -115,9 +125,9 @@ void
 sandbox_create (worker_t *self, const pod_action_t *action)
 {
     fault_t fault = { 0 };
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t config = node_nil ();
-    node_t events = node_array ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t config = node_nil();
+    node_t events = node_array();
     resolv_conf_read (self);
     if (sandbox_config (&self->pod, &self->facts, NULL, (uint32_t) action->attempt, tree, &config,
                         &events, &fault)
@@ -127,9 +137,9 @@ sandbox_create (worker_t *self, const pod_action_t *action)
         return;
     }
     report_events (self, &events);
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set (tree, &body, "config", config);
-    actor_request (self->actor, "runtime", MSG_CRI_RUN_POD_SANDBOX, &body, 0, on_created, NULL, 0);
+    call_runtime (self, MSG_CRI_RUN_POD_SANDBOX, &body, on_created, NULL, 0);
 }
 
 // ---- stop and remove ----
@@ -139,9 +149,9 @@ on_stopped_status (void *state, const message_t *reply, const fault_t *fault, vo
 {
     worker_t *self = state;
     const sandbox_call_t *call = context;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     observe_sandbox (self, call->id, reply ? reply->body : NULL, fault);
-    pod_local_ended (self->local, call->kind, call->id, clock_now_ns ());
+    pod_local_ended (self->local, call->kind, call->id, clock_now_ns());
     worker_step (self);
 }
 
@@ -151,13 +161,13 @@ on_gone (void *state, const message_t *reply, const fault_t *fault, void *contex
     (void) reply;
     worker_t *self = state;
     const sandbox_call_t *call = context;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     if (fault && fault->code != FAULT_NOT_FOUND) {
         LOG_WARNING ("Sandbox not ended, trying again pod=%s/%s sandboxID=%s action=%s err=%s",
                      self->pod.metadata.namespace, self->pod.metadata.name, call->id,
                      pod_action_name ((pod_action_kind_t) call->kind), fault->text);
         pod_local_failed (self->local, call->kind, call->id, NULL, NULL, worker_retry_at (fault),
-                          clock_now_ns ());
+                          clock_now_ns());
         worker_step (self);
         return;
     }
@@ -167,7 +177,7 @@ on_gone (void *state, const message_t *reply, const fault_t *fault, void *contex
         return;
     }
     pod_seen_remove_sandbox (self->seen, call->id);
-    pod_local_ended (self->local, call->kind, call->id, clock_now_ns ());
+    pod_local_ended (self->local, call->kind, call->id, clock_now_ns());
     worker_step (self);
 }
 

@@ -1,7 +1,6 @@
 /* The chain that starts a container: image, sub paths, CreateContainer, StartContainer,
    ContainerStatus, postStart. Every link is an answer; when one fails the chain ends with the
    waiting reason of reference/pod-lifecycle.md 7. */
-#include <string.h>
 #include "cubelet/clock.h"
 #include "cubelet/container_config.h"
 #include "cubelet/container_hash.h"
@@ -9,8 +8,11 @@
 #include "cubelet/memory.h"
 #include "cubelet/sandbox_config.h"
 #include "worker.h"
+#include <string.h>
 
 #define SUBPATH_DEADLINE_MS 60000
+/* A pull takes as long as it takes, other pulls before it included; this is for lost messages. */
+#define IMAGE_DEADLINE_MS (2 * 3600 * 1000)
 
 /* One start under way. */
 typedef struct {
@@ -46,7 +48,7 @@ start_destroy (void **self_p)
 zlistx_t *
 container_starts_new (void)
 {
-    zlistx_t *starts = zlistx_new ();
+    zlistx_t *starts = zlistx_new();
     zlistx_set_destructor (starts, start_destroy);
     return starts;
 }
@@ -91,7 +93,7 @@ start_failed (worker_t *self, start_t *start, const char *reason, const fault_t 
 {
     say_failed (self, start, reason, fault);
     pod_local_failed (self->local, POD_START_CONTAINER, start->container, reason, fault->text,
-                      worker_retry_at (fault), clock_now_ns ());
+                      worker_retry_at (fault), clock_now_ns());
     forget_start (self, start);
     worker_step (self);
 }
@@ -104,7 +106,7 @@ is_called_off (worker_t *self, start_t *start)
         return false;
     OWNED (free_text) char *container = text_copy (start->container);
     forget_start (self, start);
-    pod_local_ended (self->local, POD_START_CONTAINER, container, clock_now_ns ());
+    pod_local_ended (self->local, POD_START_CONTAINER, container, clock_now_ns());
     worker_step (self);
     return true;
 }
@@ -119,7 +121,7 @@ on_image (void *state, const message_t *reply, const fault_t *fault, void *conte
     if (!fault) {
         node_set (self->images, tree_root (self->images), key->container,
                   node_copy (self->images, reply->body));
-        pod_local_ended (self->local, POD_ENSURE_IMAGE, key->container, clock_now_ns ());
+        pod_local_ended (self->local, POD_ENSURE_IMAGE, key->container, clock_now_ns());
         worker_step (self);
         return;
     }
@@ -131,7 +133,7 @@ on_image (void *state, const message_t *reply, const fault_t *fault, void *conte
     bool is_reason = length > 0 && !strchr (reason, ' ');
     pod_local_failed (self->local, POD_ENSURE_IMAGE, key->container,
                       is_reason ? reason : "ImageInspectError", is_reason ? message : fault->text,
-                      worker_retry_at (fault), clock_now_ns ());
+                      worker_retry_at (fault), clock_now_ns());
     worker_step (self);
 }
 
@@ -139,7 +141,7 @@ static node_t
 current_sandbox_config (const worker_t *self, tree_t *tree, fault_t *fault)
 {
     const sandbox_seen_t *sandbox = pod_seen_ready_sandbox (self->seen);
-    node_t config = node_nil ();
+    node_t config = node_nil();
     uint32_t attempt = sandbox ? (uint32_t) sandbox->attempt : 0;
     sandbox_config (&self->pod, &self->facts, NULL, attempt, tree, &config, NULL, fault);
     return config;
@@ -150,9 +152,9 @@ image_ensure (worker_t *self, const pod_action_t *action)
 {
     const container_t *container = pod_container (&self->pod, action->container);
     fault_t fault = { 0 };
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t config = current_sandbox_config (self, tree, &fault);
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set_text (tree, &body, "image", container->image);
     node_set_text (tree, &body, "policy",
                    container->image_pull_policy ? container->image_pull_policy : "IfNotPresent");
@@ -161,9 +163,8 @@ image_ensure (worker_t *self, const pod_action_t *action)
     if (!node_is_nil (&config))
         node_set (tree, &body, "sandbox_config", config);
     start_key_t key = key_of (container->name);
-    // A pull takes as long as it takes.
-    actor_request (self->actor, "image-puller", MSG_IMAGE_ENSURE, &body, 0, on_image, &key,
-                   sizeof key);
+    actor_request (self->actor, "image-puller", MSG_IMAGE_ENSURE, &body, IMAGE_DEADLINE_MS,
+                   on_image, &key, sizeof key);
 }
 
 // ---- postStart ----
@@ -172,8 +173,8 @@ void
 hook_run (worker_t *self, const container_t *container, const char *id, const handler_t *handler,
           int64_t limit_ms, actor_reply_fn *reply, const void *context, size_t context_size)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     text_list_t addresses = pod_addresses (self);
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
     node_set_text (tree, &body, "container", container->name);
@@ -202,10 +203,10 @@ on_post_start (void *state, const message_t *reply, const fault_t *fault, void *
                       "PostStartHook failed");
         pod_local_set_post_start_failed (self->local, start->id);
         pod_local_failed (self->local, POD_START_CONTAINER, key->container, "PostStartHookError",
-                          fault->text, 0, clock_now_ns ());
+                          fault->text, 0, clock_now_ns());
     }
     else
-        pod_local_ended (self->local, POD_START_CONTAINER, key->container, clock_now_ns ());
+        pod_local_ended (self->local, POD_START_CONTAINER, key->container, clock_now_ns());
     forget_start (self, start);
     worker_step (self);
 }
@@ -231,7 +232,7 @@ failed_to_run (worker_t *self, start_t *start, const container_seen_t *seen)
     // As after any other end, a container that ran and died is restarted without that wait.
     bool has_ended = seen && seen->state == SEEN_EXITED;
     pod_local_failed (self->local, POD_START_CONTAINER, start->container, "RunContainerError",
-                      start->failure, has_ended ? 0 : worker_retry_at (&fault), clock_now_ns ());
+                      start->failure, has_ended ? 0 : worker_retry_at (&fault), clock_now_ns());
     forget_start (self, start);
     worker_step (self);
 }
@@ -249,7 +250,7 @@ has_started (worker_t *self, start_t *start, const container_seen_t *seen)
                   &key, sizeof key);
     }
     else {
-        pod_local_ended (self->local, POD_START_CONTAINER, start->container, clock_now_ns ());
+        pod_local_ended (self->local, POD_START_CONTAINER, start->container, clock_now_ns());
         forget_start (self, start);
     }
     worker_step (self);
@@ -268,7 +269,7 @@ on_started_status (void *state, const message_t *reply, const fault_t *fault, vo
         start->timer = actor_timer (self->actor, RETRY_UNAVAILABLE_MS, ask_status_again, start);
         return;
     }
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     observe_container (self, start->id, start->sandbox_id, reply ? reply->body : NULL, fault);
     const container_seen_t *seen = pod_seen_container (self->seen, start->id);
     if (start->failure)
@@ -294,7 +295,7 @@ on_started (void *state, const message_t *reply, const fault_t *fault, void *con
     start_t *start = find_start (self, key->container);
     if (!start)
         return;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     if (fault) {
         start->failure = text_copy (fault->text);
         say_failed (self, start, "RunContainerError", fault);
@@ -316,7 +317,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     start_t *start = find_start (self, key->container);
     if (!start)
         return;
-    self->changed_at = clock_now_ns ();
+    self->changed_at = clock_now_ns();
     if (fault) {
         start_failed (self, start, "CreateContainerError", fault);
         return;
@@ -339,10 +340,10 @@ inputs_of (const worker_t *self, const start_t *start, const container_t *contai
            const char *termination_log)
 {
     const node_t *image = node_get (tree_root (self->images), start->container);
-    const container_seen_t *target
-        = container->target_container_name
-              ? pod_seen_newest (self->seen, container->target_container_name, 0)
-              : NULL;
+    const container_seen_t *target =
+        container->target_container_name
+            ? pod_seen_newest (self->seen, container->target_container_name, 0)
+            : NULL;
     return (container_inputs_t){
         .image_ref = node_get_text (image, "image_ref", container->image),
         .image_user = image_user (node_get (image, "user")),
@@ -363,20 +364,19 @@ make_request (worker_t *self, const start_t *start, const container_t *container
 {
     OWNED (free_text) char *log = NULL;
     const char *log_path = container->termination_message_path;
-    if (log_path && log_path[0]
-        && !(log = termination_log_new (self, container->name, fault)))
+    if (log_path && log_path[0] && !(log = termination_log_new (self, container->name, fault)))
         return -1;
     if (hosts_file_write (self, fault) < 0)
         return -1;
     container_inputs_t inputs = inputs_of (self, start, container, log);
-    node_t config = node_nil ();
+    node_t config = node_nil();
     if (container_config (&self->pod, container, &inputs, &self->facts, NULL, tree, &config, fault)
         < 0)
         return -1;
     node_t sandbox = current_sandbox_config (self, tree, fault);
     if (node_is_nil (&sandbox))
         return -1;
-    *body = node_map ();
+    *body = node_map();
     node_set_text (tree, body, "pod_sandbox_id", start->sandbox_id);
     node_set (tree, body, "config", config);
     node_set (tree, body, "sandbox_config", sandbox);
@@ -390,15 +390,14 @@ create (worker_t *self, start_t *start)
     if (!container || is_called_off (self, start))
         return;
     fault_t fault = { 0 };
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_nil ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_nil();
     if (make_request (self, start, container, tree, &body, &fault) < 0) {
         start_failed (self, start, "CreateContainerConfigError", &fault);
         return;
     }
     start_key_t key = key_of (start->container);
-    actor_request (self->actor, "runtime", MSG_CRI_CREATE_CONTAINER, &body, 0, on_created, &key,
-                   sizeof key);
+    call_runtime (self, MSG_CRI_CREATE_CONTAINER, &body, on_created, &key, sizeof key);
 }
 
 // ---- sub paths ----
@@ -449,11 +448,11 @@ container_start (worker_t *self, const pod_action_t *action)
     start_t *start = memory_new (1, sizeof *start);
     start->container = text_copy (action->container);
     start->sandbox_id = text_copy (action->id);
-    start->attempt = action->attempt >= 0 ? action->attempt
-                                          : restart_count_of_logs (self, action->container);
-    start->subpaths = tree_new ();
-    *tree_root (start->subpaths) = node_map ();
-    start->wanted = tree_new ();
+    start->attempt =
+        action->attempt >= 0 ? action->attempt : restart_count_of_logs (self, action->container);
+    start->subpaths = tree_new();
+    *tree_root (start->subpaths) = node_map();
+    start->wanted = tree_new();
     zlistx_add_end (self->starts, start);
     fault_t fault = { 0 };
     container_inputs_t inputs = inputs_of (self, start, container, NULL);

@@ -1,8 +1,8 @@
 #include "termination_message.h"
+#include "cubelet/memory.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "cubelet/memory.h"
 
 #define FILE_LIMIT 4096
 #define POD_LIMIT 12288

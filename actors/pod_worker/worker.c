@@ -1,12 +1,12 @@
 /* pod-worker: plans and drives one pod, from sandbox to removal. Every message ends in a step:
    make the status, make the plan, do what the plan says. All decisions are in common/kube. */
 #include "worker.h"
-#include <string.h>
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_sync_span.h"
+#include <string.h>
 
 /* A step whose actions end at once is followed by another; more than this is a mistake. */
 #define STEPS_AT_ONCE 100
@@ -15,7 +15,7 @@ int64_t
 worker_retry_at (const fault_t *fault)
 {
     int64_t base = fault->code == FAULT_UNAVAILABLE ? RETRY_UNAVAILABLE_MS : RETRY_MS;
-    return clock_now_ns () + (base + random () % (base / 2)) * NS_PER_MS;
+    return clock_now_ns() + (base + random() % (base / 2)) * NS_PER_MS;
 }
 
 // ---- carrying out the plan ----
@@ -32,8 +32,7 @@ kill_begins (worker_t *self, const pod_action_t *action)
     LOG_INFO ("Killing container with a grace period pod=%s/%s containerName=%s containerID=%s "
               "gracePeriod=%lld",
               self->pod.metadata.namespace, self->pod.metadata.name,
-              action->container ? action->container : "", action->id,
-              (long long) action->grace_s);
+              action->container ? action->container : "", action->id, (long long) action->grace_s);
     report_event (self, action->container, "Normal", "Killing", action->message);
 }
 
@@ -53,7 +52,7 @@ static void (*const ACTIONS[POD_ACTION_KIND_COUNT]) (worker_t *, const pod_actio
 static void
 perform (worker_t *self, const pod_plan_t *plan)
 {
-    int64_t now = clock_now_ns ();
+    int64_t now = clock_now_ns();
     // All are noted before the first is done: one that ends at once must not be planned twice.
     for (size_t i = 0; i < plan->action_count; i++)
         pod_local_began (self->local, &plan->actions[i], now);
@@ -75,7 +74,7 @@ make_status (worker_t *self)
         .host_ips = self->is_standalone ? (text_list_t){ 0 } : self->facts.host_ips,
     };
     tree_t *status = pod_status (&self->pod, self->seen, self->local, tree_root (self->status),
-                                 &node, clock_now_ns ());
+                                 &node, clock_now_ns());
     tree_destroy (&self->status);
     self->status = status;
 }
@@ -106,7 +105,7 @@ set_wake (worker_t *self, int64_t at_ns)
     if (!at_ns)
         return;
     // Rounded up: a step just before the time would find nothing to do.
-    int64_t delay_ms = (at_ns - clock_now_ns ()) / NS_PER_MS + 1;
+    int64_t delay_ms = (at_ns - clock_now_ns()) / NS_PER_MS + 1;
     self->wake_timer = actor_timer (self->actor, delay_ms > 0 ? delay_ms : 0, wake, NULL);
 }
 
@@ -120,8 +119,8 @@ step_once (worker_t *self)
     if (!self->is_syncing)
         report_status (self);
     OWNED (pod_plan_destroy)
-    pod_plan_t *plan = pod_plan (&self->pod, self->seen, self->local, tree_root (self->status),
-                                 clock_now_ns ());
+    pod_plan_t *plan =
+        pod_plan (&self->pod, self->seen, self->local, tree_root (self->status), clock_now_ns());
     if (plan->is_terminating)
         self->local->is_terminating = true;
     perform (self, plan);
@@ -131,11 +130,14 @@ step_once (worker_t *self)
         self->local->is_finishing = true;
     make_status (self);
     bool is_stopping = plan->is_terminating && !plan->is_stopped;
-    self->is_syncing = is_stopping || pod_sync_is_open (&self->pod, self->seen, self->local);
+    int64_t settles_at = pod_sync_settles_at (&self->pod, self->seen, clock_now_ns());
+    self->is_syncing =
+        is_stopping || settles_at || pod_sync_is_open (&self->pod, self->seen, self->local);
     if (!self->is_syncing)
         report_status (self);
     report_probes (self);
-    set_wake (self, plan->next_wake);
+    bool settles_first = settles_at && (!plan->next_wake || settles_at < plan->next_wake);
+    set_wake (self, settles_first ? settles_at : plan->next_wake);
     pod_local_prune (self->local, &self->pod, self->seen);
 }
 
@@ -213,8 +215,9 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
                              node_get_text (body, "reason", NULL),
                              node_get_text (body, "message", NULL), true);
     }
-    if (self->is_finished)
-        tree_destroy (&self->reported); // the manager was restarted and did not hear it
+    // What others were told before may have been lost; the manager says this now and then.
+    tree_destroy (&self->reported);
+    tree_destroy (&self->probed);
     observe_begin (self);
     worker_step (self);
     return 0;
@@ -246,8 +249,7 @@ on_probe_result (void *state, const message_t *message, fault_t *fault)
         kind++;
     if (kind == LOCAL_PROBE_COUNT)
         return fault_set (fault, FAULT_INVALID, "no probe is called %s", probe);
-    pod_local_set_probe (self->local, node_get_text (message->body, "id", ""),
-                         (local_probe_t) kind,
+    pod_local_set_probe (self->local, node_get_text (message->body, "id", ""), (local_probe_t) kind,
                          strcmp (result, "success") == 0   ? RESULT_SUCCESS
                          : strcmp (result, "failure") == 0 ? RESULT_FAILURE
                                                            : RESULT_NONE);
@@ -267,8 +269,8 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
     if (strcmp (class, "probe-manager") == 0)
         tree_destroy (&self->probed);
     if (strcmp (class, "pod-manager") == 0) {
-        OWNED (tree_destroy) tree_t *tree = tree_new ();
-        node_t body = node_map ();
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t body = node_map();
         node_set_text (tree, &body, "uid", self->pod.metadata.uid);
         node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
         if (self->status)
@@ -294,8 +296,8 @@ static void
 stop (void **self_p)
 {
     worker_t *self = *self_p;
-    tree_t **const trees[] = { &self->args,   &self->pod_tree, &self->status,
-                               &self->volumes, &self->images,   &self->probed,
+    tree_t **const trees[] = { &self->args,     &self->pod_tree,        &self->status,
+                               &self->volumes,  &self->images,          &self->probed,
                                &self->reported, &self->listed_sandboxes };
     for (size_t i = 0; i < COUNT_OF (trees); i++)
         tree_destroy (trees[i]);
@@ -315,13 +317,13 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     worker_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
     self->args = tree_copy (args);
-    self->seen = pod_seen_new ();
-    self->local = pod_local_new ();
-    self->images = tree_new ();
-    *tree_root (self->images) = node_map ();
-    self->starts = container_starts_new ();
+    self->seen = pod_seen_new();
+    self->local = pod_local_new();
+    self->images = tree_new();
+    *tree_root (self->images) = node_map();
+    self->starts = container_starts_new();
     void *state = self;
-    if (facts_decode (self->args, &self->facts, &self->is_standalone, fault) < 0) {
+    if (facts_decode (self, fault) < 0) {
         stop (&state);
         return NULL;
     }

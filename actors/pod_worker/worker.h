@@ -10,7 +10,6 @@
    facts.c       the node's facts from the worker's arguments
    report.c      status, events, probes */
 #pragma once
-#include <czmq.h>
 #include "cubelet/actor.h"
 #include "cubelet/node_facts.h"
 #include "cubelet/pod.h"
@@ -18,6 +17,7 @@
 #include "cubelet/pod_plan.h"
 #include "cubelet/pod_seen.h"
 #include "cubelet/pod_status.h"
+#include <czmq.h>
 
 /* Deadlines of requests to other actors, which have their own towards the outside. */
 #define LOCAL_DEADLINE_MS 150000
@@ -37,7 +37,8 @@ typedef struct {
     node_facts_t facts; // of the node
     bool is_standalone; // there is no Node object, so no host addresses in statuses (as upstream)
     char *resolv_conf;  // the bytes in facts.resolv_conf
-    char *runtime_name; // "containerd"
+    int64_t request_timeout_ms; // of the runtime actor's calls
+    char *runtime_name;         // "containerd"
 
     tree_t *pod_tree; // NULL until the first POD_SYNC
     pod_t pod;
@@ -52,18 +53,18 @@ typedef struct {
 
     char created_sandbox[ID_MAX]; // the last one, until its status is known
 
-    work_t listing;  // of what the runtime has
+    work_t listing; // of what the runtime has
     work_t cgroup;
     work_t volume;
-    work_t unmount;  // after the end
+    work_t unmount; // after the end
     work_t uncgroup;
-    bool is_finished;      // said so
-    bool is_syncing;       // statuses are held back (pod_sync_span.h)
-    int64_t changed_at;    // ns; listings older than it say nothing about absence
+    bool is_finished;         // said so
+    bool is_syncing;          // statuses are held back (pod_sync_span.h)
+    int64_t changed_at;       // ns; listings older than it say nothing about absence
     tree_t *listed_sandboxes; // between the two calls of the first listing
-    size_t statuses_asked; // of the first listing, not answered yet
-    bool is_stepping;      // guards against a step within a step ...
-    bool needs_step;       // ... which is made after it
+    size_t statuses_asked;    // of the first listing, not answered yet
+    bool is_stepping;         // guards against a step within a step ...
+    bool needs_step;          // ... which is made after it
     uint64_t wake_timer;
     uint64_t retry_timer;
 } worker_t;
@@ -82,9 +83,9 @@ void worker_step_later (worker_t *self, int64_t delay_ms);
 /* Where links to container logs go. */
 #define CONTAINER_LOGS_DIR "/var/log/containers"
 
-/* Fills the facts from the worker's arguments, which are NODE_FACTS' fields. Texts stay in
-   `tree`. Returns 0 or -1 with FAULT_INVALID. */
-int facts_decode (tree_t *tree, node_facts_t *facts, bool *is_standalone, fault_t *fault);
+/* Fills the facts from `self->args`, which are NODE_FACTS' fields. Texts stay there. Returns 0 or
+   -1 with FAULT_INVALID. */
+int facts_decode (worker_t *self, fault_t *fault);
 
 // ---- files.c ----
 
@@ -137,14 +138,18 @@ void container_remove (worker_t *self, const pod_action_t *action);
 void image_ensure (worker_t *self, const pod_action_t *action);
 void container_start (worker_t *self, const pod_action_t *action);
 
+/* Calls the runtime, with a deadline above the call's own. */
+void call_runtime (worker_t *self, message_id_t type, const node_t *body, actor_reply_fn *reply,
+                   const void *context, size_t context_size);
+
 /* Asks the runtime for {key: id}, e.g. StopPodSandbox {pod_sandbox_id}. */
 void ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
                   actor_reply_fn *reply, const void *context, size_t context_size);
 
 /* Runs a lifecycle handler of a container. `limit_ms` 0: no limit. */
-void hook_run (worker_t *self, const container_t *container, const char *id,
-               const handler_t *handler, int64_t limit_ms, actor_reply_fn *reply,
-               const void *context, size_t context_size);
+void
+hook_run (worker_t *self, const container_t *container, const char *id, const handler_t *handler,
+          int64_t limit_ms, actor_reply_fn *reply, const void *context, size_t context_size);
 
 /* The list of starts under way, empty; zlistx_destroy frees it. */
 zlistx_t *container_starts_new (void);

@@ -59,6 +59,16 @@ prober_forget_told (prober_t *self)
     self->told = PROBE_UNKNOWN;
 }
 
+/* The start of valid UTF-8, cut between characters. Owned. */
+static char *
+cut_text (const char *text)
+{
+    size_t size = strnlen (text, MESSAGE_LIMIT_BYTES);
+    while (size > 0 && ((unsigned char) text[size] & 0xc0) == 0x80)
+        size--;
+    return text_format ("%.*s", (int) size, text);
+}
+
 /* `text` (NULL: none) is what the last attempt said. */
 static void
 publish (prober_t *self, const char *text)
@@ -69,7 +79,7 @@ publish (prober_t *self, const char *text)
     free (self->message);
     self->message = NULL;
     if (text && text[0] && self->told == PROBE_FAILURE)
-        self->message = text_format ("%.*s", MESSAGE_LIMIT_BYTES, text);
+        self->message = cut_text (text);
     LOG_V (2, "Probe result probeType=%s pod=%s/%s containerName=%s result=%s",
            probe_kind_title (self->kind), self->pod->namespace, self->pod->name, self->container,
            probe_result_name (self->told));

@@ -1,12 +1,12 @@
 /* Sending, receiving, requests. The loop is in actor_loop.c, threads are in actor_host.c. */
 #include "cubelet/actor.h"
-#include <string.h>
-#include <time.h>
 #include "actor_internal.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/sanitizer.h"
+#include <string.h>
+#include <time.h>
 
 #define DEFAULT_QUEUE_LIMIT 1000
 
@@ -30,14 +30,14 @@ actor_connect (actor_t *self, const char *endpoint, fault_t *fault)
     zsock_t *bus = zsock_new (ZMQ_DEALER);
     if (!bus)
         return fault_set (fault, FAULT_UNAVAILABLE, "cannot open a socket: %s",
-                          zmq_strerror (zmq_errno ()));
+                          zmq_strerror (zmq_errno()));
     zsock_set_identity (bus, self->seed->name);
     zsock_set_linger (bus, 0);
     zsock_set_rcvhwm (bus, limit ? limit : DEFAULT_QUEUE_LIMIT);
     if (zsock_connect (bus, "%s", endpoint) < 0) {
         zsock_destroy (&bus);
         return fault_set (fault, FAULT_UNAVAILABLE, "cannot connect to the bus at %s: %s", endpoint,
-                          zmq_strerror (zmq_errno ()));
+                          zmq_strerror (zmq_errno()));
     }
     self->bus = bus;
     return 0;
@@ -53,7 +53,7 @@ check_body (message_id_t type, bool is_reply, const node_t *body)
     fault_t fault = { 0 };
     if (message_check (type, is_reply, body, &fault) < 0) {
         LOG_ERROR ("Message is not as the catalogue says: %s", fault.text);
-        abort ();
+        abort();
     }
 #else
     (void) type, (void) is_reply, (void) body;
@@ -65,16 +65,16 @@ send_frames (actor_t *self, const envelope_t *envelope, const node_t *body)
 {
     if (!self->bus)
         return;
-    zmsg_t *message = zmsg_new ();
+    zmsg_t *message = zmsg_new();
     zframe_t *head = envelope_pack (envelope);
     zframe_t *tail = body_pack (body);
     zmsg_append (message, &head);
     zmsg_append (message, &tail);
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     if (zmsg_send (&message, self->bus) < 0) {
         // The process is ending: only then is the socket closed under us.
         LOG_V (2, "Message not sent type=%s to=%s: %s", envelope->type, envelope->to,
-               zmq_strerror (zmq_errno ()));
+               zmq_strerror (zmq_errno()));
         zmsg_destroy (&message);
     }
 }
@@ -90,7 +90,7 @@ send_message (actor_t *self, const char *to, message_id_t type, const node_t *bo
         .type = message_name (type),
         .id = ++self->last_id,
         .wants_reply = wants_reply,
-        .sent_ns = clock_now_ns (),
+        .sent_ns = clock_now_ns(),
     };
     send_frames (self, &envelope, body);
     return envelope.id;
@@ -114,7 +114,7 @@ send_reply (actor_t *self, const char *to, uint64_t re, message_id_t type, const
         .type = message_name (type),
         .id = ++self->last_id,
         .re = re,
-        .sent_ns = clock_now_ns (),
+        .sent_ns = clock_now_ns(),
         .fault_code = fault ? fault->code : FAULT_NONE,
         .fault_text = fault ? fault->text : NULL,
     };
@@ -170,8 +170,7 @@ return_address_id (const return_address_t *self)
 }
 
 void
-actor_answer (actor_t *self, return_address_t **address_p, const node_t *body,
-              const fault_t *fault)
+actor_answer (actor_t *self, return_address_t **address_p, const node_t *body, const fault_t *fault)
 {
     return_address_t *address = *address_p;
     if (address && address->to)
@@ -226,8 +225,8 @@ expire_request (void *owner, void *context)
     fault_t fault = { 0 };
     fault_set (&fault, FAULT_DEADLINE, "no answer from %s to %s in time", request->to,
                message_name (request->type));
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_int (tree, &body, "id", (int64_t) request->id);
     actor_send (self, request->to, MSG_REQUEST_CANCEL, &body);
     finish_request (self, request, NULL, &fault);
@@ -235,21 +234,21 @@ expire_request (void *owner, void *context)
 
 uint64_t
 actor_request (actor_t *self, const char *to, message_id_t type, const node_t *body,
-               int64_t deadline_ms, actor_reply_fn *reply, const void *context,
-               size_t context_size)
+               int64_t deadline_ms, actor_reply_fn *reply, const void *context, size_t context_size)
 {
     request_t *request = memory_new (1, sizeof *request);
     request->type = type;
     request->actor = self;
     request->reply = reply;
     request->to = text_copy (to);
+    request->sent_ms = clock_monotonic_ms();
     if (context_size) {
         request->context = memory_new (1, context_size);
         memcpy (request->context, context, context_size);
     }
     request->id = send_message (self, to, type, body, true);
     if (deadline_ms > 0)
-        request->timer_id = timer_heap_add (&self->timers, clock_monotonic_ms () + deadline_ms,
+        request->timer_id = timer_heap_add (&self->timers, clock_monotonic_ms() + deadline_ms,
                                             expire_request, request);
     zlistx_add_end (self->requests, request);
     actor_arm_loop (self);
@@ -264,8 +263,8 @@ actor_cancel (actor_t *self, uint64_t request_id)
         return;
     if (request->timer_id)
         timer_heap_remove (&self->timers, request->timer_id);
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_int (tree, &body, "id", (int64_t) request_id);
     actor_send (self, request->to, MSG_REQUEST_CANCEL, &body);
     request_destroy (&request);
@@ -276,10 +275,29 @@ actor_fail_requests (actor_t *self, const fault_t *fault)
 {
     // Reply functions may make new requests, which must not be failed as well.
     zlistx_t *failed = self->requests;
-    self->requests = zlistx_new ();
+    self->requests = zlistx_new();
     for (request_t *request; (request = zlistx_detach (failed, NULL));)
         finish_request (self, request, NULL, fault);
     zlistx_destroy (&failed);
+}
+
+/* An actor ended: nobody answers what it was asked until then. */
+static void
+fail_requests_to (actor_t *self, const char *name, int64_t until_ms)
+{
+    fault_t fault = { 0 };
+    fault_set (&fault, FAULT_UNAVAILABLE, "%s ended before it answered", name);
+    OWNED (zlistx_destroy) zlistx_t *failed = zlistx_new();
+    for (request_t *request = zlistx_first (self->requests); request;
+         request = zlistx_next (self->requests))
+        if (request->sent_ms <= until_ms && streq (request->to, name))
+            zlistx_add_end (failed, (void *) (uintptr_t) request->id);
+    // By id: a reply function may cancel others of these.
+    for (void *id = zlistx_first (failed); id; id = zlistx_next (failed)) {
+        request_t *request = take_request (self, (uint64_t) (uintptr_t) id);
+        if (request)
+            finish_request (self, request, NULL, &fault);
+    }
 }
 
 void
@@ -317,8 +335,8 @@ hang (actor_t *self, int64_t ms)
     LOG_WARNING ("Actor hangs by fault injection actor=%s ms=%lld", self->seed->name,
                  (long long) ms);
     const struct timespec step = { .tv_nsec = 10 * NS_PER_MS };
-    int64_t end = clock_monotonic_ms () + ms;
-    while (clock_monotonic_ms () < end && !atomic_load (&self->seed->is_abandoned))
+    int64_t end = clock_monotonic_ms() + ms;
+    while (clock_monotonic_ms() < end && !atomic_load (&self->seed->is_abandoned))
         nanosleep (&step, NULL);
     if (atomic_load (&self->seed->is_abandoned))
         self->is_ending = true;
@@ -357,6 +375,9 @@ dispatch (actor_t *self, const envelope_t *envelope, const message_t *message)
 {
     if (envelope->re)
         take_reply (self, envelope, message);
+    else if (message->type == MSG_ACTOR_DOWN)
+        fail_requests_to (self, node_get_text (message->body, "name", ""),
+                          node_get_int (message->body, "at", 0));
     else if (message->type == MSG_ACTOR_KILL)
         actor_fail (self, &(fault_t){ FAULT_ABORTED, "killed by fault injection" });
     else if (message->type == MSG_ACTOR_HANG)
@@ -399,7 +420,7 @@ actor_receive (actor_t *self, int limit)
         OWNED (zmsg_destroy) zmsg_t *frames = zmsg_recv (self->bus);
         if (!frames)
             return;
-        SANITIZER_ACQUIRE ();
+        SANITIZER_ACQUIRE();
         fault_t fault = { 0 };
         if (handle_frames (self, frames, &fault) < 0)
             LOG_ERROR ("Message dropped actor=%s err=%s", self->seed->name, fault.text);

@@ -18,7 +18,7 @@ seed_new (const actor_class_t *class, const char *name, const node_t *args,
     actor_seed_t *self = memory_new (1, sizeof *self);
     self->class = class;
     self->name = text_copy (name);
-    node_t none = node_map ();
+    node_t none = node_map();
     self->args = tree_copy (node_is_nil (args) ? &none : args);
     self->bus_endpoint = text_copy (bus_endpoint);
     self->heartbeat_ms = heartbeat_ms;
@@ -43,7 +43,7 @@ actor_read_pipe (actor_t *self)
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (self->pipe);
     if (!message)
         return;
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     OWNED (free_text) char *command = zmsg_popstr (message);
     if (!command || streq (command, "$TERM")) {
         self->is_ending = true;
@@ -60,7 +60,7 @@ say_alive (void *owner, void *context)
     actor_t *self = owner;
     (void) context;
     actor_send (self, "supervisor", MSG_ACTOR_ALIVE, NULL);
-    timer_heap_add (&self->timers, clock_monotonic_ms () + self->seed->heartbeat_ms, say_alive,
+    timer_heap_add (&self->timers, clock_monotonic_ms() + self->seed->heartbeat_ms, say_alive,
                     NULL);
 }
 
@@ -69,11 +69,11 @@ static int
 open_actor (actor_t *self, fault_t *fault)
 {
     self->loop_timer = -1;
-    self->last_id = (uint64_t) clock_now_ns (); // replies to an earlier incarnation match nothing
-    self->requests = zlistx_new ();
-    self->watches = zlistx_new ();
+    self->last_id = (uint64_t) clock_now_ns(); // replies to an earlier incarnation match nothing
+    self->requests = zlistx_new();
+    self->watches = zlistx_new();
     if (!self->seed->class->run) {
-        self->loop = zloop_new ();
+        self->loop = zloop_new();
         zloop_set_nonstop (self->loop, true); // the supervisor owns signals
     }
     if (actor_connect (self, self->seed->bus_endpoint, fault) < 0)
@@ -84,7 +84,7 @@ open_actor (actor_t *self, fault_t *fault)
             return -1;
     }
     if (self->pipe && self->seed->heartbeat_ms > 0)
-        timer_heap_add (&self->timers, clock_monotonic_ms () + self->seed->heartbeat_ms, say_alive,
+        timer_heap_add (&self->timers, clock_monotonic_ms() + self->seed->heartbeat_ms, say_alive,
                         NULL);
     return 0;
 }
@@ -118,19 +118,19 @@ run_thread (zsock_t *pipe, void *arg)
 {
     actor_t self = { .seed = arg, .pipe = pipe };
     zsock_signal (pipe, 0);
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     fault_t fault = { 0 };
     if (open_actor (&self, &fault) < 0)
         actor_fail (&self, &fault);
     else {
-        SANITIZER_RELEASE ();
+        SANITIZER_RELEASE();
         zstr_send (pipe, "UP");
         run_actor (&self);
     }
     if (self.down_reason && !atomic_load (&self.seed->is_abandoned))
         zstr_sendx (pipe, "DOWN", self.down_reason, NULL);
     close_actor (&self);
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
 }
 
 actor_host_t *
@@ -139,10 +139,10 @@ actor_host_new (const actor_class_t *class, const char *name, const node_t *args
 {
     actor_host_t *self = memory_new (1, sizeof *self);
     self->seed = seed_new (class, name, args, bus_endpoint, heartbeat_ms);
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     self->thread = zactor_new (run_thread, self->seed);
     if (!self->thread)
-        abort (); // no thread can be made: like memory, there is nothing left to do
+        abort(); // no thread can be made: like memory, there is nothing left to do
     return self;
 }
 
@@ -153,7 +153,7 @@ actor_host_destroy (actor_host_t **self_p)
     if (!self)
         return;
     zactor_destroy (&self->thread);
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     seed_destroy (&self->seed);
     free (self);
     *self_p = NULL;
@@ -188,7 +188,7 @@ actor_host_abandon (actor_host_t *self)
 void
 actor_host_reconnect (actor_host_t *self, const char *bus_endpoint)
 {
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     zsock_set_sndtimeo (actor_host_pipe (self), 0);
     zstr_sendx (self->thread, "BUS", bus_endpoint, NULL);
 }

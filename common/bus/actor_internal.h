@@ -1,11 +1,11 @@
 /* actor_internal.h - the inside of an actor, shared by actor*.c only. */
 #pragma once
-#include <czmq.h>
-#include <stdatomic.h>
 #include "cubelet/actor.h"
 #include "cubelet/actor_host.h"
 #include "cubelet/envelope.h"
 #include "cubelet/timer_heap.h"
+#include <czmq.h>
+#include <stdatomic.h>
 
 /* What an actor is started with; shared by its thread and its host. */
 typedef struct {
@@ -21,6 +21,7 @@ typedef struct {
     uint64_t id;
     message_id_t type;
     uint64_t timer_id; // of the deadline, 0: none
+    int64_t sent_ms;   // monotonic
     actor_t *actor;
     actor_reply_fn *reply;
     char *to;
@@ -43,10 +44,10 @@ struct actor {
     zloop_t *loop; // NULL while the class runs its own
     void *state;
     timer_heap_t timers;
-    int loop_timer;          // zloop's timer for the next of ours, -1: none
-    int64_t loop_timer_at;   // when it fires
-    zlistx_t *requests;      // request_t, oldest first
-    zlistx_t *watches;       // watch_t
+    int loop_timer;        // zloop's timer for the next of ours, -1: none
+    int64_t loop_timer_at; // when it fires
+    zlistx_t *requests;    // request_t, oldest first
+    zlistx_t *watches;     // watch_t
     uint64_t last_id;
     bool is_ending;
     char *down_reason; // why it ended by itself

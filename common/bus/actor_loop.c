@@ -1,9 +1,9 @@
 /* The default loop of an actor: zloop over the pipe, the bus, watched descriptors and timers. */
-#include <poll.h>
 #include "actor_internal.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include <poll.h>
 
 /* Messages handled before other sources get their turn. */
 #define RECEIVE_BATCH 100
@@ -36,7 +36,7 @@ on_pipe (zloop_t *loop, zsock_t *socket, void *arg)
 static void
 fire_timers (actor_t *self)
 {
-    int64_t now_ms = clock_monotonic_ms ();
+    int64_t now_ms = clock_monotonic_ms();
     for (heap_timer_t due; !self->is_ending && timer_heap_pop_due (&self->timers, now_ms, &due);)
         due.fire (self, due.context);
 }
@@ -65,7 +65,7 @@ actor_arm_loop (actor_t *self)
     }
     if (next < 0)
         return;
-    int64_t delay = next - clock_monotonic_ms ();
+    int64_t delay = next - clock_monotonic_ms();
     self->loop_timer = zloop_timer (self->loop, delay > 0 ? (size_t) delay : 0, 1, on_timer, self);
     self->loop_timer_at = next;
 }
@@ -91,8 +91,8 @@ actor_timer (actor_t *self, int64_t delay_ms, actor_timer_fn *timer, void *conte
 {
     timer_call_t *call = memory_new (1, sizeof *call);
     *call = (timer_call_t){ timer, context };
-    uint64_t id = timer_heap_add (&self->timers, clock_monotonic_ms () + (delay_ms > 0 ? delay_ms : 0),
-                                  fire_call, call);
+    uint64_t id = timer_heap_add (
+        &self->timers, clock_monotonic_ms() + (delay_ms > 0 ? delay_ms : 0), fire_call, call);
     actor_arm_loop (self);
     return id;
 }
@@ -131,6 +131,15 @@ find_watch (actor_t *self, int fd, const zsock_t *socket)
     return NULL;
 }
 
+/* zmq's bits are poll's in meaning, not in number. */
+static short
+poll_events (short events)
+{
+    int bits = (events & ZMQ_POLLIN ? POLLIN : 0) | (events & ZMQ_POLLOUT ? POLLOUT : 0)
+               | (events & ZMQ_POLLERR ? POLLERR : 0);
+    return (short) bits;
+}
+
 static int
 on_fd (zloop_t *loop, zmq_pollitem_t *item, void *arg)
 {
@@ -138,14 +147,13 @@ on_fd (zloop_t *loop, zmq_pollitem_t *item, void *arg)
     actor_t *self = arg;
     watch_t *watch = find_watch (self, item->fd, NULL);
     if (watch)
-        watch->ready (self->state, item->fd, item->revents, watch->context);
+        watch->ready (self->state, item->fd, poll_events (item->revents), watch->context);
     return loop_result (self);
 }
 
 static zmq_pollitem_t
 item_of (const watch_t *watch)
 {
-    // zmq's bits are poll's in number, not in name.
     short events = 0;
     if (watch->events & POLLIN)
         events |= ZMQ_POLLIN;
@@ -276,7 +284,7 @@ actor_process (actor_t *self)
     int64_t next = timer_heap_next (&self->timers);
     if (next < 0)
         return -1;
-    int64_t delay = next - clock_monotonic_ms ();
+    int64_t delay = next - clock_monotonic_ms();
     return delay > 0 ? delay : 0;
 }
 

@@ -1,6 +1,4 @@
 #include "cubelet/bus.h"
-#include <errno.h>
-#include <string.h>
 #include "cubelet/clock.h"
 #include "cubelet/envelope.h"
 #include "cubelet/fault_rules.h"
@@ -8,6 +6,8 @@
 #include "cubelet/memory.h"
 #include "cubelet/sanitizer.h"
 #include "cubelet/tap.h"
+#include <errno.h>
+#include <string.h>
 
 #define ROUTE_BATCH 100
 #define DELAYED_MAX 10000
@@ -26,7 +26,7 @@ typedef struct {
     tap_t *tap;       // NULL: none
     zloop_t *loop;
     fault_rules_t *rules;
-    zlistx_t *delayed; // parcel_t
+    zlistx_t *delayed;                      // parcel_t
     type_count_t counts[MESSAGE_COUNT + 1]; // the last for unknown types
     uint64_t tapped;
     uint64_t last_id;
@@ -72,7 +72,7 @@ send_to (bus_t *self, const parcel_t *parcel)
     zframe_t *head = parcel->head;
     zframe_t *body = parcel->body;
     const int flags = ZFRAME_REUSE | ZFRAME_DONTWAIT;
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     if (zframe_send (&to, self->router, flags | ZFRAME_MORE) < 0)
         return errno == EAGAIN ? "full" : "undeliverable";
     zframe_send (&head, self->router, flags | ZFRAME_MORE);
@@ -99,7 +99,7 @@ send_own (bus_t *self, const char *to, message_id_t type, uint64_t re, const nod
                                       .type = message_name (type),
                                       .id = ++self->last_id,
                                       .re = re,
-                                      .sent_ns = clock_now_ns (),
+                                      .sent_ns = clock_now_ns(),
                                       .fault_code = fault ? fault->code : FAULT_NONE,
                                       .fault_text = fault ? fault->text : NULL } };
     parcel.head = envelope_pack (&parcel.envelope);
@@ -113,8 +113,8 @@ return_to_sender (bus_t *self, const envelope_t *envelope, const char *reason)
 {
     if (envelope->re)
         return; // who waits for no answer needs no word that it was lost
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "to", envelope->to);
     node_set_text (tree, &body, "type", envelope->type);
     node_set_text (tree, &body, "reason", reason);
@@ -144,13 +144,13 @@ deliver (bus_t *self, const parcel_t *parcel)
 static void
 reply_stats (bus_t *self, const envelope_t *request)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t messages = node_array ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t messages = node_array();
     for (int id = 0; id < MESSAGE_COUNT; id++) {
         const type_count_t *count = &self->counts[id];
         if (!count->count)
             continue;
-        node_t row = node_map ();
+        node_t row = node_map();
         node_set_text (tree, &row, "type", message_name ((message_id_t) id));
         node_set_int (tree, &row, "count", (int64_t) count->count);
         node_set_int (tree, &row, "bytes", (int64_t) count->bytes);
@@ -158,7 +158,7 @@ reply_stats (bus_t *self, const envelope_t *request)
         node_set_int (tree, &row, "full", (int64_t) count->full);
         node_append (tree, &messages, row);
     }
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set (tree, &body, "messages", messages);
     node_set_int (tree, &body, "tapped", (int64_t) self->tapped);
     send_own (self, request->from, MSG_BUS_STATS, request->id, &body, NULL);
@@ -212,9 +212,9 @@ static void
 apply_rule (bus_t *self, parcel_t *parcel, const fault_rule_t *rule)
 {
     static const char *const OUTCOMES[] = { "dropped", "delayed", "duplicated", "failed" };
-    LOG_V (2, "Fault rule applied rule=%lld outcome=%s type=%s from=%s to=%s",
-           (long long) rule->id, OUTCOMES[rule->action], parcel->envelope.type,
-           parcel->envelope.from, parcel->envelope.to);
+    LOG_V (2, "Fault rule applied rule=%lld outcome=%s type=%s from=%s to=%s", (long long) rule->id,
+           OUTCOMES[rule->action], parcel->envelope.type, parcel->envelope.from,
+           parcel->envelope.to);
     show (self, &parcel->envelope, parcel->body, OUTCOMES[rule->action]);
     switch (rule->action) {
     case ACTION_DROP: break;
@@ -256,7 +256,7 @@ static void
 receive_one (bus_t *self)
 {
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (self->router);
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     if (!message || zmsg_size (message) != 3)
         return;
     OWNED (zframe_destroy) zframe_t *identity = zmsg_pop (message);
@@ -280,7 +280,8 @@ on_router (zloop_t *loop, zsock_t *socket, void *arg)
 {
     (void) loop;
     bus_t *self = arg;
-    for (int i = 0; i < ROUTE_BATCH && !self->is_ending && (zsock_events (socket) & ZMQ_POLLIN); i++)
+    for (int i = 0; i < ROUTE_BATCH && !self->is_ending && (zsock_events (socket) & ZMQ_POLLIN);
+         i++)
         receive_one (self);
     return self->is_ending ? -1 : 0;
 }
@@ -305,22 +306,24 @@ order_actor (bus_t *self, const node_t *command, message_id_t type, fault_t *fau
         self->is_ending = true;
         return 0;
     }
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     if (type == MSG_ACTOR_HANG)
         node_set_int (tree, &body, "ms", node_get_int (command, "ms", 3600000));
     parcel_t parcel = { .envelope = { .to = actor,
                                       .from = "bus",
                                       .type = message_name (type),
                                       .id = ++self->last_id,
-                                      .sent_ns = clock_now_ns () } };
+                                      .sent_ns = clock_now_ns() } };
     parcel.head = envelope_pack (&parcel.envelope);
     parcel.body = body_pack (&body);
     const char *outcome = send_to (self, &parcel);
     show (self, &parcel.envelope, parcel.body, outcome);
     parcel_clear (&parcel);
     if (!streq (outcome, "delivered"))
-        return fault_set (fault, FAULT_NOT_FOUND, "no actor is called %s (kubelet-fault actors)",
+        return fault_set (fault, FAULT_NOT_FOUND,
+                          "no actor is called %s (a pod's is "
+                          "pod-worker/NAMESPACE_NAME_UID, as kubelet-tap --json shows it)",
                           actor);
     return 0;
 }
@@ -359,8 +362,8 @@ on_control (zloop_t *loop, zsock_t *socket, void *arg)
     (void) loop;
     bus_t *self = arg;
     OWNED (zframe_destroy) zframe_t *frame = zframe_recv (socket);
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t reply = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t reply = node_map();
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *command = body_unpack (frame, &fault);
     if (!command || run_command (self, tree_root (command), tree, &reply, &fault) < 0) {
@@ -412,7 +415,7 @@ static void
 run (zsock_t *pipe, void *arg)
 {
     bus_t *self = arg;
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     self->pipe = pipe;
     zsock_set_sndtimeo (pipe, 0);
     zsock_signal (pipe, 0);
@@ -427,7 +430,7 @@ run (zsock_t *pipe, void *arg)
     }
     zloop_start (self->loop);
     bus_destroy (&self);
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
 }
 
 static int
@@ -439,7 +442,7 @@ open_sockets (bus_t *self, const bus_config_t *config, fault_t *fault)
     zsock_set_linger (self->router, 0);
     if (zsock_bind (self->router, "%s", config->endpoint) < 0)
         return fault_set (fault, FAULT_UNAVAILABLE, "cannot bind %s: %s", config->endpoint,
-                          zmq_strerror (zmq_errno ()));
+                          zmq_strerror (zmq_errno()));
     if (config->tap_endpoint && !(self->tap = tap_new (config->tap_endpoint, fault)))
         return fault_wrap (fault, "tap");
     if (config->fault_endpoint) {
@@ -455,11 +458,11 @@ zactor_t *
 bus_new (const bus_config_t *config, fault_t *fault)
 {
     bus_t *self = memory_new (1, sizeof *self);
-    self->rules = fault_rules_new ();
-    self->delayed = zlistx_new ();
+    self->rules = fault_rules_new();
+    self->delayed = zlistx_new();
     zlistx_set_destructor (self->delayed, parcel_destroy);
-    self->last_id = (uint64_t) clock_now_ns ();
-    self->loop = zloop_new ();
+    self->last_id = (uint64_t) clock_now_ns();
+    self->loop = zloop_new();
     zloop_set_nonstop (self->loop, true);
     if (config->heartbeat_ms > 0)
         zloop_timer (self->loop, (size_t) config->heartbeat_ms, 0, say_alive, self);
@@ -467,9 +470,9 @@ bus_new (const bus_config_t *config, fault_t *fault)
         bus_destroy (&self);
         return NULL;
     }
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     zactor_t *thread = zactor_new (run, self);
     if (!thread)
-        abort ();
+        abort();
     return thread;
 }

@@ -16,8 +16,8 @@ frame_of (const node_t *node)
 zframe_t *
 envelope_pack (const envelope_t *envelope)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t array = node_array ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t array = node_array();
     node_append (tree, &array, node_text (tree, envelope->to));
     node_append (tree, &array, node_text (tree, envelope->from));
     node_append (tree, &array, node_text (tree, envelope->type));
@@ -63,7 +63,7 @@ envelope_unpack (zframe_t *frame, envelope_t *envelope, fault_t *fault)
 zframe_t *
 body_pack (const node_t *body)
 {
-    node_t empty = node_map ();
+    node_t empty = node_map();
     return frame_of (node_is_nil (body) ? &empty : body);
 }
 

@@ -1,8 +1,8 @@
 #include "cubelet/fault_rules.h"
-#include <fnmatch.h>
-#include <string.h>
 #include "cubelet/memory.h"
 #include "cubelet/record.h"
+#include <fnmatch.h>
+#include <string.h>
 
 #define RULES_MAX 1000
 
@@ -50,8 +50,7 @@ typedef struct {
 
 static const record_type_t WRITTEN = {
     (const field_t[]){
-        { "action", FIELD_TEXT, offsetof (written_t, action), .required = true,
-          .one_of = ACTIONS },
+        { "action", FIELD_TEXT, offsetof (written_t, action), .required = true, .one_of = ACTIONS },
         { "from", FIELD_TEXT, offsetof (written_t, from) },
         { "to", FIELD_TEXT, offsetof (written_t, to) },
         { "type", FIELD_TEXT, offsetof (written_t, type) },
@@ -81,6 +80,8 @@ fault_rules_add (fault_rules_t *self, const node_t *rule, fault_t *fault)
     written_t written = { 0 };
     if (record_decode (&WRITTEN, tree_root (tree), tree, RECORD_STRICT, &written, fault) < 0)
         return -1;
+    if (find_action (written.action) == ACTION_DELAY && written.delay_ms == 0)
+        return fault_set (fault, FAULT_INVALID, "delay_ms: how long to delay is missing");
     if (self->count == RULES_MAX)
         return fault_set (fault, FAULT_EXHAUSTED, "there are %d rules already", RULES_MAX);
     fault_rule_t added = {
@@ -150,10 +151,10 @@ fault_rules_match (fault_rules_t *self, const envelope_t *envelope)
 node_t
 fault_rules_list (const fault_rules_t *self, tree_t *tree)
 {
-    node_t list = node_array ();
+    node_t list = node_array();
     for (size_t i = 0; i < self->count; i++) {
         const fault_rule_t *rule = &self->items[i];
-        node_t map = node_map ();
+        node_t map = node_map();
         node_set_int (tree, &map, "id", rule->id);
         node_set_text (tree, &map, "action", ACTIONS[rule->action]);
         node_set_text (tree, &map, "from", rule->from);

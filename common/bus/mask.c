@@ -3,7 +3,10 @@
 
 /* Fields whose value is a secret wherever they stand. */
 static const char *const SECRET_KEYS[] = {
-    "password", "identity_token", "registry_token", "token",
+    "password",
+    "identity_token",
+    "registry_token",
+    "token",
     "kubectl.kubernetes.io/last-applied-configuration",
 };
 
@@ -24,25 +27,26 @@ static node_t
 mask_all (tree_t *tree, const node_t *node)
 {
     if (node_is_map (node)) {
-        node_t map = node_map ();
+        node_t map = node_map();
         for (size_t i = 0; i < node_count (node); i++)
             node_set (tree, &map, node_key_at (node, i), mask_all (tree, node_value_at (node, i)));
         return map;
     }
     if (node_is_array (node)) {
-        node_t array = node_array ();
+        node_t array = node_array();
         NODE_EACH (node, item)
-            node_append (tree, &array, mask_all (tree, item));
+        node_append (tree, &array, mask_all (tree, item));
         return array;
     }
-    return node_is_nil (node) ? node_nil () : node_text (tree, MASKED_TEXT);
+    return node_is_nil (node) ? node_nil() : node_text (tree, MASKED_TEXT);
 }
 
 static node_t
 mask_env (tree_t *tree, const node_t *list)
 {
-    node_t array = node_array ();
-    NODE_EACH (list, item) {
+    node_t array = node_array();
+    NODE_EACH (list, item)
+    {
         node_t variable = node_copy (tree, item);
         if (node_get (item, "value"))
             node_set (tree, &variable, "value", node_text (tree, MASKED_TEXT));
@@ -74,7 +78,7 @@ node_t
 mask_secrets (tree_t *tree, const node_t *node)
 {
     if (node_is_map (node)) {
-        node_t map = node_map ();
+        node_t map = node_map();
         for (size_t i = 0; i < node_count (node); i++) {
             const char *key = node_key_at (node, i);
             node_set (tree, &map, key, mask_field (tree, node, key, node_value_at (node, i)));
@@ -82,9 +86,9 @@ mask_secrets (tree_t *tree, const node_t *node)
         return map;
     }
     if (node_is_array (node)) {
-        node_t array = node_array ();
+        node_t array = node_array();
         NODE_EACH (node, item)
-            node_append (tree, &array, mask_secrets (tree, item));
+        node_append (tree, &array, mask_secrets (tree, item));
         return array;
     }
     return node_copy (tree, node);

@@ -1,7 +1,7 @@
 #include "cubelet/messages.h"
 #include <string.h>
 
-#define MESSAGE_ROW(symbol, type_, from_, to_, body_, reply_, about_) \
+#define MESSAGE_ROW(symbol, type_, from_, to_, body_, reply_, about_)                              \
     [MSG_##symbol] = { type_, from_, to_, body_, reply_, about_ },
 static const message_info_t CATALOGUE[MESSAGE_COUNT] = { MESSAGE_CATALOGUE (MESSAGE_ROW) };
 #undef MESSAGE_ROW

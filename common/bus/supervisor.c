@@ -1,4 +1,10 @@
 #include "cubelet/supervisor.h"
+#include "cubelet/actor_host.h"
+#include "cubelet/bus.h"
+#include "cubelet/clock.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/sanitizer.h"
 #include <czmq.h>
 #include <poll.h>
 #include <pthread.h>
@@ -6,12 +12,6 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <systemd/sd-daemon.h>
-#include "cubelet/actor_host.h"
-#include "cubelet/bus.h"
-#include "cubelet/clock.h"
-#include "cubelet/log.h"
-#include "cubelet/memory.h"
-#include "cubelet/sanitizer.h"
 
 #define RESTART_FIRST_MS 50
 #define RESTART_LIMIT_MS 30000
@@ -48,7 +48,7 @@ static const startup_t *startup;
 typedef struct {
     actor_t *actor;
     const startup_t *startup;
-    zhashx_t *wards;    // name -> ward_t
+    zhashx_t *wards;     // name -> ward_t
     zlistx_t *abandoned; // actor_host_t of hanging threads that were replaced
     zactor_t *bus;
     char bus_endpoint[64];
@@ -103,14 +103,27 @@ hears_of (const actor_class_t *class, const char *name)
 static void
 tell_peers (supervisor_t *self, const ward_t *newcomer)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_text (tree, &body, "name", newcomer->name);
     node_set_text (tree, &body, "class", newcomer->class->name);
     node_set_int (tree, &body, "restarts", newcomer->restarts);
     for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
         if (peer->is_up && peer != newcomer && hears_of (peer->class, newcomer->class->name))
             actor_send (self->actor, peer->name, MSG_ACTOR_UP, &body);
+}
+
+/* Tells everybody that an actor answers nothing any more of what it was asked. */
+static void
+tell_down (supervisor_t *self, const ward_t *ended)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "name", ended->name);
+    node_set_int (tree, &body, "at", clock_monotonic_ms());
+    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
+        if (peer->is_up && peer != ended)
+            actor_send (self->actor, peer->name, MSG_ACTOR_DOWN, &body);
 }
 
 static void
@@ -126,13 +139,13 @@ restart_due (void *state, void *context)
 static int64_t
 with_jitter (int64_t ms)
 {
-    return ms / 2 + (int64_t) (random () % (ms + 1));
+    return ms / 2 + (int64_t) (random() % (ms + 1));
 }
 
 static void
 plan_restart (supervisor_t *self, ward_t *ward)
 {
-    int64_t ran_ms = clock_monotonic_ms () - ward->started_ms;
+    int64_t ran_ms = clock_monotonic_ms() - ward->started_ms;
     if (ward->backoff_ms == 0 || ran_ms >= HEALTHY_AFTER_MS)
         ward->backoff_ms = RESTART_FIRST_MS;
     int64_t wait_ms = with_jitter (ward->backoff_ms);
@@ -166,6 +179,8 @@ ward_is_down (supervisor_t *self, ward_t *ward)
     actor_host_has_ended (ward->host);
     actor_host_destroy (&ward->host);
     ward->is_up = false;
+    if (!self->is_ending)
+        tell_down (self, ward);
     if (ward->is_stopping || self->is_ending)
         forget_ward (self, ward);
     else
@@ -188,7 +203,7 @@ take_word (supervisor_t *self, ward_t *ward, zmsg_t *message)
     OWNED (free_text) char *word = zmsg_popstr (message);
     if (streq (word, "UP")) {
         ward->is_up = true;
-        ward->heard_ms = clock_monotonic_ms ();
+        ward->heard_ms = clock_monotonic_ms();
         LOG_V (3, "Actor is up actor=%s restarts=%lld", ward->name, (long long) ward->restarts);
         tell_peers (self, ward);
     }
@@ -205,7 +220,7 @@ on_ward_pipe (void *state, zsock_t *pipe, void *context)
     supervisor_t *self = state;
     ward_t *ward = ward_of_pipe (self, pipe);
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (pipe);
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     if (!ward || !message)
         return;
     if (zmsg_signal (message) >= 0)
@@ -217,7 +232,7 @@ on_ward_pipe (void *state, zsock_t *pipe, void *context)
 static void
 start_ward (supervisor_t *self, ward_t *ward)
 {
-    ward->started_ms = ward->heard_ms = clock_monotonic_ms ();
+    ward->started_ms = ward->heard_ms = clock_monotonic_ms();
     ward->host = actor_host_new (ward->class, ward->name, tree_root (ward->args),
                                  self->bus_endpoint, self->heartbeat_ms);
     actor_watch_socket (self->actor, actor_host_pipe (ward->host), on_ward_pipe, NULL);
@@ -262,7 +277,7 @@ static void
 replace_hanging (supervisor_t *self, ward_t *ward)
 {
     LOG_ERROR ("Actor hangs and is replaced actor=%s silent_ms=%lld", ward->name,
-               (long long) (clock_monotonic_ms () - ward->heard_ms));
+               (long long) (clock_monotonic_ms() - ward->heard_ms));
     zsock_t *pipe = actor_host_pipe (ward->host);
     actor_unwatch_socket (self->actor, pipe);
     actor_host_abandon (ward->host);
@@ -271,13 +286,13 @@ replace_hanging (supervisor_t *self, ward_t *ward)
     ward->host = NULL;
     ward->is_up = false;
     text_replace (&ward->reason, "it hung");
+    tell_down (self, ward);
     plan_restart (self, ward);
 }
 
 // ---- the bus ----
 
-static void
-on_bus_pipe (void *state, zsock_t *pipe, void *context);
+static void on_bus_pipe (void *state, zsock_t *pipe, void *context);
 
 /* libzmq frees the name of a closed socket some time later, so every bus has a new one. */
 static void
@@ -294,7 +309,7 @@ start_bus (supervisor_t *self, fault_t *fault)
     bus_config_t bus = { self->bus_endpoint, config->tap_endpoint, config->fault_endpoint,
                          self->heartbeat_ms };
     self->bus = bus_new (&bus, fault);
-    self->bus_heard_ms = clock_monotonic_ms ();
+    self->bus_heard_ms = clock_monotonic_ms();
     return self->bus ? 0 : -1;
 }
 
@@ -319,7 +334,7 @@ retry_bus (void *state, void *context)
     OWNED (zlistx_destroy) zlistx_t *names = zhashx_keys (self->wards);
     for (const char *name = zlistx_first (names); name; name = zlistx_next (names)) {
         ward_t *ward = zhashx_lookup (self->wards, name);
-        ward->heard_ms = clock_monotonic_ms ();
+        ward->heard_ms = clock_monotonic_ms();
         if (ward->is_up)
             tell_peers (self, ward);
     }
@@ -331,7 +346,7 @@ on_bus_pipe (void *state, zsock_t *pipe, void *context)
     (void) context;
     supervisor_t *self = state;
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (pipe);
-    self->bus_heard_ms = clock_monotonic_ms ();
+    self->bus_heard_ms = clock_monotonic_ms();
     if (!message || zmsg_signal (message) < 0)
         return; // "ALIVE"
     LOG_ERROR ("The bus ended and is started anew");
@@ -346,7 +361,7 @@ on_bus_pipe (void *state, zsock_t *pipe, void *context)
 static bool
 are_all_well (const supervisor_t *self)
 {
-    int64_t limit = clock_monotonic_ms () - self->hang_ms;
+    int64_t limit = clock_monotonic_ms() - self->hang_ms;
     bool well = self->bus && self->bus_heard_ms >= limit;
     for (const ward_t *ward = zhashx_first (self->wards); ward; ward = zhashx_next (self->wards))
         well = well && ward->is_up && ward->heard_ms >= limit;
@@ -358,8 +373,8 @@ check_health (void *state, void *context)
 {
     (void) context;
     supervisor_t *self = state;
-    int64_t limit = clock_monotonic_ms () - self->hang_ms;
-    OWNED (zlistx_destroy) zlistx_t *hanging = zlistx_new ();
+    int64_t limit = clock_monotonic_ms() - self->hang_ms;
+    OWNED (zlistx_destroy) zlistx_t *hanging = zlistx_new();
     for (ward_t *ward = zhashx_first (self->wards); ward; ward = zhashx_next (self->wards))
         if (ward->host && ward->heard_ms < limit)
             zlistx_add_end (hanging, ward);
@@ -424,18 +439,18 @@ on_actor_list (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     supervisor_t *self = state;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t actors = node_array ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t actors = node_array();
     for (ward_t *ward = zhashx_first (self->wards); ward; ward = zhashx_next (self->wards)) {
-        node_t row = node_map ();
+        node_t row = node_map();
         node_set_text (tree, &row, "name", ward->name);
         node_set_text (tree, &row, "class", ward->class->name);
         node_set_text (tree, &row, "state", ward->is_up ? "up" : "down");
         node_set_int (tree, &row, "restarts", ward->restarts);
-        node_set_int (tree, &row, "silent_ms", clock_monotonic_ms () - ward->heard_ms);
+        node_set_int (tree, &row, "silent_ms", clock_monotonic_ms() - ward->heard_ms);
         node_append (tree, &actors, row);
     }
-    node_t body = node_map ();
+    node_t body = node_map();
     node_set (tree, &body, "actors", actors);
     actor_reply (self->actor, message, &body);
     return 0;
@@ -448,7 +463,7 @@ on_actor_alive (void *state, const message_t *message, fault_t *fault)
     supervisor_t *self = state;
     ward_t *ward = zhashx_lookup (self->wards, message->from);
     if (ward)
-        ward->heard_ms = clock_monotonic_ms ();
+        ward->heard_ms = clock_monotonic_ms();
     return 0;
 }
 
@@ -539,9 +554,9 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->startup = startup;
     self->signal_fd = -1;
-    self->wards = zhashx_new ();
+    self->wards = zhashx_new();
     zhashx_set_destructor (self->wards, ward_destroy);
-    self->abandoned = zlistx_new ();
+    self->abandoned = zlistx_new();
     memcpy (self->bus_endpoint, startup->bus_endpoint, sizeof self->bus_endpoint);
     const supervisor_config_t *config = startup->config;
     self->heartbeat_ms = config->heartbeat_ms ? config->heartbeat_ms : ACTOR_HEARTBEAT_MS;

@@ -1,10 +1,10 @@
 #include "cubelet/tap.h"
-#include <errno.h>
-#include <string.h>
-#include <sys/stat.h>
 #include "cubelet/clock.h"
 #include "cubelet/mask.h"
 #include "cubelet/memory.h"
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
 
 struct tap {
     zsock_t *socket;
@@ -45,7 +45,7 @@ bind_for_root (zsock_t *socket, const char *endpoint, fault_t *fault)
     umask (mask);
     if (result < 0)
         return fault_set (fault, FAULT_UNAVAILABLE, "cannot bind %s: %s", endpoint,
-                          zmq_strerror (zmq_errno ()));
+                          zmq_strerror (zmq_errno()));
     if (path && chmod (path, 0600) < 0)
         return fault_set (fault, FAULT_UNAVAILABLE, "cannot close %s to others: %s", path,
                           strerror (errno));
@@ -104,15 +104,15 @@ tap_is_attached (const tap_t *self)
 static zframe_t *
 describe (const envelope_t *envelope, const char *outcome)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t map = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t map = node_map();
     node_set_text (tree, &map, "from", envelope->from);
     node_set_text (tree, &map, "to", envelope->to);
     node_set_text (tree, &map, "type", envelope->type);
     node_set_int (tree, &map, "id", (int64_t) envelope->id);
     node_set_int (tree, &map, "re", (int64_t) envelope->re);
     node_set_int (tree, &map, "sent", envelope->sent_ns);
-    node_set_int (tree, &map, "now", clock_now_ns ());
+    node_set_int (tree, &map, "now", clock_now_ns());
     node_set_text (tree, &map, "outcome", outcome);
     if (envelope->fault_code != FAULT_NONE) {
         node_set_int (tree, &map, "fault", envelope->fault_code);
@@ -126,8 +126,8 @@ tap_publish (tap_t *self, const envelope_t *envelope, zframe_t *body, const char
 {
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *tree = body_unpack (body, &fault);
-    node_t shown = tree ? mask_secrets (tree, tree_root (tree)) : node_map ();
-    zmsg_t *message = zmsg_new ();
+    node_t shown = tree ? mask_secrets (tree, tree_root (tree)) : node_map();
+    zmsg_t *message = zmsg_new();
     zframe_t *head = describe (envelope, outcome);
     zframe_t *tail = body_pack (&shown);
     zmsg_addstr (message, envelope->type);

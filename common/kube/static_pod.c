@@ -6,7 +6,7 @@
 #include "cubelet/pod_defaults.h"
 #include "cubelet/pod_validate.h"
 #include <ctype.h>
-#include <openssl/evp.h>
+#include <md5.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,11 +54,11 @@ hashed_uid (tree_t *tree, const node_t *document, const static_pod_options_t *op
     char *text = is_file
                      ? text_format ("host:%sfile:%s%s", options->node_name, options->location, dump)
                      : text_format ("url:%s%s", options->location, dump);
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    // Where policy forbids MD5, any other hash serves: it only has to change with the content.
-    if (!EVP_Digest (text, strlen (text), digest, NULL, EVP_md5(), NULL)
-        && !EVP_Digest (text, strlen (text), digest, NULL, EVP_sha256(), NULL))
-        abort();
+    uint8_t digest[MD5_DIGEST_LENGTH];
+    MD5_CTX md5;
+    MD5Init (&md5);
+    MD5Update (&md5, (const uint8_t *) text, strlen (text));
+    MD5Final (digest, &md5);
     char hex[2 * UID_BYTES + 1];
     for (size_t i = 0; i < UID_BYTES; i++)
         snprintf (hex + 2 * i, 3, "%02x", digest[i]);

@@ -1,9 +1,8 @@
 #include "cubelet/http_client.h"
 #include "cubelet/memory.h"
+#include "curl_library.h"
 #include "http_transfer.h"
-#include <curl/curl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <string.h>
 
 #define REDIRECTS_MAX 10 // of http_redirect_same_host
@@ -21,13 +20,6 @@ struct http_client {
 };
 
 // ---- libcurl and the actor's loop ----
-
-static void
-start_libcurl (void)
-{
-    if (curl_global_init (CURL_GLOBAL_DEFAULT) != CURLE_OK)
-        abort(); // out of memory
-}
 
 static void collect (http_client_t *self);
 
@@ -86,8 +78,6 @@ set_timer (CURLM *multi, long timeout_ms, void *user)
 static void
 open_multi (http_client_t *self)
 {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once (&once, start_libcurl);
     self->multi = curl_multi_init();
     if (!self->multi)
         abort(); // out of memory
@@ -269,9 +259,9 @@ http_client_destroy (http_client_t **self_p)
 uint64_t
 http_request (http_client_t *self, const http_request_t *request)
 {
-    if (!self->multi)
-        open_multi (self);
     transfer_t *transfer = transfer_new (++self->last_id, request);
+    if (!self->multi && transfer->easy)
+        open_multi (self);
     link_transfer (self, transfer);
     if (self->is_inside || transfer->state == TRANSFER_REFUSED)
         kick_soon (self);

@@ -3,7 +3,7 @@
 #pragma once
 #include "cubelet/fault.h"
 #include "cubelet/http_client.h"
-#include <curl/curl.h>
+#include "curl_library.h"
 #include <stdbool.h>
 #include <stddef.h>
 

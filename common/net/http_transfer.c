@@ -196,7 +196,7 @@ transfer_new (uint64_t id, const http_request_t *request)
     if (request->timeout_ms > 0)
         self->deadline_ms = clock_monotonic_ms() + request->timeout_ms;
     fault_t fault = { 0 };
-    if (http_check_headers (self->asked, &fault) == 0) {
+    if (curl_library_load (&fault) == 0 && http_check_headers (self->asked, &fault) == 0) {
         open_easy (self);
         return self;
     }
@@ -212,8 +212,10 @@ transfer_destroy (transfer_t **self_p)
     transfer_t *self = *self_p;
     if (!self)
         return;
-    curl_easy_cleanup (self->easy);
-    curl_slist_free_all (self->headers);
+    if (self->easy) {
+        curl_easy_cleanup (self->easy);
+        curl_slist_free_all (self->headers);
+    }
     for (http_header_t *header = self->asked; header->name; header++) {
         free ((char *) header->name);
         free ((char *) header->value);

@@ -2,7 +2,7 @@
    becomes of the answer. Knows nothing of loops and other transfers. */
 #pragma once
 #include "cubelet/http_client.h"
-#include <curl/curl.h>
+#include "curl_library.h"
 
 typedef enum {
     TRANSFER_STARTING,  // not yet in libcurl's hands

@@ -36,3 +36,21 @@ base64_decode (const char *text, size_t *size_p)
     *size_p = size;
     return STEAL (bytes);
 }
+
+size_t
+base64_encode (const char *bytes, size_t size, char *out)
+{
+    char *to = out;
+    for (size_t at = 0; at < size; at += 3) {
+        uint32_t group = 0;
+        for (size_t i = at; i < at + 3; i++)
+            group = group << 8 | (i < size ? (unsigned char) bytes[i] : 0);
+        for (int shift = 18; shift >= 0; shift -= 6)
+            *to++ = DIGITS[group >> shift & 63];
+    }
+    if (size % 3)
+        to[-1] = '=';
+    if (size % 3 == 1)
+        to[-2] = '=';
+    return (size_t) (to - out);
+}

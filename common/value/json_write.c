@@ -1,11 +1,11 @@
 /* json_write.c - value trees to JSON text. Written without jansson, which would need a second
    tree, and prints reals longer than they are. */
+#include "cubelet/base64.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "cubelet/real.h"
 #include "cubelet/utf8.h"
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -106,8 +106,7 @@ put_base64 (writer_t *writer, const char *bytes, size_t size)
     while (size) {
         size_t part = size > 3 * 4096 ? 3 * 4096 : size; // whole triples but for the last
         char *to = make_room (writer, (part + 2) / 3 * 4);
-        writer->size += (size_t) EVP_EncodeBlock ((unsigned char *) to,
-                                                  (const unsigned char *) bytes, (int) part);
+        writer->size += base64_encode (bytes, part, to);
         bytes += part;
         size -= part;
     }

@@ -4,10 +4,10 @@
    when it ends by itself; then czmq's signal follows. It hears "$TERM" and "BUS" with the
    endpoint of a new bus. Nothing else goes over the pipe, so that it can never fill. */
 #pragma once
+#include "cubelet/actor.h"
 #include <czmq.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "cubelet/actor.h"
 
 /* Where actors find the bus unless told otherwise. */
 #define BUS_ENDPOINT "inproc://bus"

@@ -4,8 +4,8 @@
    sender as MSG_BUS_UNDELIVERABLE. It looks into envelopes only; bodies pass unread, unless a tap
    is attached. */
 #pragma once
-#include <czmq.h>
 #include "cubelet/fault.h"
+#include <czmq.h>
 
 typedef struct {
     const char *endpoint;       // inproc://..., where actors connect

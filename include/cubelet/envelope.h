@@ -3,12 +3,12 @@
    Two frames: the envelope (a msgpack array in the order of the fields below) and the body (a
    msgpack map), which the bus passes on without looking into it. */
 #pragma once
-#include <czmq.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include "cubelet/fault.h"
 #include "cubelet/messages.h"
 #include "cubelet/tree.h"
+#include <czmq.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 /* Texts are borrowed: from the caller when sending, from the tree after reading. */
 typedef struct {

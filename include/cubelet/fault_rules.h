@@ -5,8 +5,8 @@
    text: TEXT? (fail)}. The first rule that matches a message and has a count left is applied.
    `reply` says whether it takes replies or requests; absent: both. Only requests can be failed. */
 #pragma once
-#include <stdbool.h>
 #include "cubelet/envelope.h"
+#include <stdbool.h>
 
 typedef enum { ACTION_DROP, ACTION_DELAY, ACTION_DUPLICATE, ACTION_FAIL } fault_action_t;
 

@@ -16,6 +16,7 @@ M(ACTOR_START, "actor.start", "pod-manager", "supervisor", "class:text name:text
 M(ACTOR_STOP, "actor.stop", "pod-manager", "supervisor", "name:text", "", "stop an actor for good") \
 M(ACTOR_LIST, "actor.list", "*", "supervisor", "", "actors:list", "who runs: {name class state restarts started_at}") \
 M(ACTOR_UP, "actor.up", "supervisor", "*", "name:text class:text restarts:int", "-", "a peer has (re)started and knows nothing yet") \
+M(ACTOR_DOWN, "actor.down", "supervisor", "*", "name:text at:int", "-", "an actor ended at that monotonic ms: what it was asked before is not answered, and ends as Unavailable") \
 M(ACTOR_ALIVE, "actor.alive", "*", "supervisor", "", "-", "heartbeat") \
 M(ACTOR_KILL, "actor.kill", "bus", "*", "", "-", "fault injection: end at once, forget everything") \
 M(ACTOR_HANG, "actor.hang", "bus", "*", "ms:int", "-", "fault injection: do nothing for so long") \

@@ -5,9 +5,9 @@
    delivered, undeliverable, full, or what a fault rule did: dropped, delayed, duplicated, failed.
    Values of environment variables, Secrets and credentials are masked before they leave. */
 #pragma once
+#include "cubelet/envelope.h"
 #include <czmq.h>
 #include <stdbool.h>
-#include "cubelet/envelope.h"
 
 typedef struct tap tap_t;
 

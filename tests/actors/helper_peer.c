@@ -1,9 +1,9 @@
 #include "helper_peer.h"
-#include <stdatomic.h>
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "cubelet/sanitizer.h"
+#include <stdatomic.h>
 
 struct stage {
     zactor_t *bus;
@@ -41,8 +41,8 @@ stage_new (void)
     self->bus = bus_new (&(bus_config_t){ .endpoint = self->endpoint }, &fault);
     if (!self->bus)
         give_up ("no bus: %s", fault.text);
-    self->actors = zlistx_new ();
-    self->peers = zlistx_new ();
+    self->actors = zlistx_new();
+    self->peers = zlistx_new();
     return self;
 }
 
@@ -78,7 +78,7 @@ stage_actor (stage_t *self, const actor_class_t *class, const char *name, const 
         OWNED (free_text) char *reason = message ? zmsg_popstr (message) : NULL;
         give_up ("%s did not start: %s", name, reason ? reason : "no word from it");
     }
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     return actor;
 }
 
@@ -99,7 +99,7 @@ stage_peer (stage_t *self, const char *name)
     peer_t *peer = memory_new (1, sizeof *peer);
     peer->name = text_copy (name);
     peer->socket = zsock_new (ZMQ_DEALER);
-    peer->last_id = (uint64_t) clock_now_ns ();
+    peer->last_id = (uint64_t) clock_now_ns();
     zsock_set_identity (peer->socket, name);
     zsock_set_linger (peer->socket, 0);
     zsock_set_rcvtimeo (peer->socket, PEER_DEADLINE_MS);
@@ -113,13 +113,13 @@ send_envelope (peer_t *self, envelope_t envelope, const node_t *body)
 {
     envelope.from = self->name;
     envelope.id = ++self->last_id;
-    envelope.sent_ns = clock_now_ns ();
-    zmsg_t *message = zmsg_new ();
+    envelope.sent_ns = clock_now_ns();
+    zmsg_t *message = zmsg_new();
     zframe_t *head = envelope_pack (&envelope);
     zframe_t *tail = body_pack (body);
     zmsg_append (message, &head);
     zmsg_append (message, &tail);
-    SANITIZER_RELEASE ();
+    SANITIZER_RELEASE();
     if (zmsg_send (&message, self->socket) < 0)
         give_up ("%s cannot send %s", self->name, envelope.type);
     return envelope.id;
@@ -195,7 +195,7 @@ receive (peer_t *self)
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (self->socket);
     if (!message)
         return NULL;
-    SANITIZER_ACQUIRE ();
+    SANITIZER_ACQUIRE();
     fault_t fault = { 0 };
     received_t *received = memory_new (1, sizeof *received);
     received->head = envelope_unpack (zmsg_first (message), &received->envelope, &fault);

@@ -25,8 +25,8 @@ stage_t *stage_new (void);
 void stage_destroy (stage_t **self_p);
 
 /* Starts an actor and waits until it is up. `args` may be NULL. Borrowed until the stage ends. */
-actor_host_t *stage_actor (stage_t *self, const actor_class_t *class, const char *name,
-                           const node_t *args);
+actor_host_t *
+stage_actor (stage_t *self, const actor_class_t *class, const char *name, const node_t *args);
 
 /* Waits for the actor's end and yields the reason it gave (owned), "" for none. */
 char *stage_wait_down (actor_host_t *actor);
@@ -45,8 +45,8 @@ uint64_t peer_request_json (peer_t *self, const char *to, message_id_t type, con
 /* Answers a request. */
 void peer_reply (peer_t *self, const received_t *request, const node_t *body);
 void peer_reply_json (peer_t *self, const received_t *request, const char *json);
-void peer_reply_fault (peer_t *self, const received_t *request, fault_code_t code,
-                       const char *text);
+void
+peer_reply_fault (peer_t *self, const received_t *request, fault_code_t code, const char *text);
 
 /* The next message of that type (others are thrown away); ends the test program with a message
    when none comes. Owned: received_destroy. */

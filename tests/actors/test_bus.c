@@ -4,9 +4,9 @@
 #include <stddef.h>
 #include <string.h>
 // cmocka wants these before it
-#include <cmocka.h>
 #include "cubelet/memory.h"
 #include "helper_peer.h"
+#include <cmocka.h>
 
 /* An actor that echoes POD_LIST, asks "nobody", and asks "silent" with a short deadline. */
 typedef struct {
@@ -31,9 +31,9 @@ on_list (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     echo_t *self = state;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
-    node_set (tree, &body, "items", node_array ());
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set (tree, &body, "items", node_array());
     actor_reply (self->actor, message, &body);
     return 0;
 }
@@ -95,7 +95,7 @@ static void
 a_request_is_answered (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
     uint64_t id = peer_request (peer, "echo", MSG_POD_LIST, NULL);
@@ -108,7 +108,7 @@ static void
 a_request_that_no_handler_takes_is_a_fault (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
     uint64_t id = peer_request (peer, "echo", MSG_EVENT_LIST, NULL);
@@ -120,7 +120,7 @@ static void
 a_message_to_nobody_comes_back (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     peer_t *peer = stage_peer (stage, "peer");
     peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
     OWNED (received_destroy) received_t *back = peer_expect (peer, MSG_BUS_UNDELIVERABLE);
@@ -132,7 +132,7 @@ static void
 a_request_to_nobody_ends_as_unavailable (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
     uint64_t id = peer_request (peer, "echo", MSG_BUS_STATS, NULL);
@@ -145,7 +145,7 @@ static void
 a_request_without_answer_ends_at_its_deadline_and_is_cancelled (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
     peer_t *silent = stage_peer (stage, "silent");
@@ -164,7 +164,7 @@ static void
 a_killed_actor_ends_and_says_why (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     actor_host_t *echo = stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
     peer_send (peer, "echo", MSG_ACTOR_KILL, NULL);
@@ -176,9 +176,9 @@ static void
 an_actor_that_cannot_start_says_why (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t args = node_map ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t args = node_map();
     node_set_bool (tree, &args, "fails", true);
     actor_host_t *echo = actor_host_new (&ECHO, "echo", &args, "inproc://stage-none", 0);
     OWNED (free_text) char *reason = stage_wait_down (echo);
@@ -190,11 +190,11 @@ static void
 an_actor_that_takes_a_name_over_gets_its_messages (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     node_set_int (tree, &body, "ms", PEER_DEADLINE_MS);
     peer_send (peer, "echo", MSG_ACTOR_HANG, &body);
     actor_host_t *newer = stage_actor (stage, &ECHO, "echo", NULL);
@@ -208,7 +208,7 @@ static void
 the_bus_counts_and_shows_nothing_without_a_tap (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new ();
+    OWNED (stage_destroy) stage_t *stage = stage_new();
     peer_t *peer = stage_peer (stage, "peer");
     peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
     uint64_t id = peer_request (peer, "bus", MSG_BUS_STATS, NULL);

@@ -1,15 +1,15 @@
 /* The supervisor with real actors: a driver among them plays one scenario and ends the process's
    supervisor with SIGTERM; results are read after supervisor_run has returned. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 // cmocka wants these before it
-#include <cmocka.h>
 #include "cubelet/memory.h"
 #include "cubelet/supervisor.h"
+#include <cmocka.h>
 
 #define BEAT_MS 50
 #define HANG_MS 1000
@@ -37,9 +37,9 @@ on_list (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     victim_t *self = state;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
-    node_set (tree, &body, "items", node_array ());
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set (tree, &body, "items", node_array());
     actor_reply (self->actor, message, &body);
     return 0;
 }
@@ -86,12 +86,12 @@ on_answer (void *state, const message_t *reply, const fault_t *fault, void *cont
     }
     if (self->is_ordered) {
         answers_after++;
-        kill (getpid (), SIGTERM);
+        kill (getpid(), SIGTERM);
         return;
     }
     self->is_ordered = true;
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    node_t body = node_map ();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
     if (scenario.order == MSG_ACTOR_HANG)
         node_set_int (tree, &body, "ms", 600000);
     actor_send (self->actor, scenario.victim, scenario.order, &body);
@@ -129,8 +129,8 @@ driver_start (actor_t *actor, const node_t *args, fault_t *fault)
     driver_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
     if (scenario.by_start) {
-        OWNED (tree_destroy) tree_t *tree = tree_new ();
-        node_t body = node_map ();
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t body = node_map();
         node_set_text (tree, &body, "class", "victim");
         node_set_text (tree, &body, "name", "victim");
         actor_request (actor, "supervisor", MSG_ACTOR_START, &body, 0, ignore, NULL, 0);

@@ -3,40 +3,12 @@ import pathlib
 import tempfile
 import unittest
 
-from lab import pods, system
+from lab import pods
 from lab.case import AgentCase
-
-# Dead containers and sandboxes may wait for a garbage collection, which runs every minute.
-COLLECTED = 2 * system.DEADLINE
 
 
 class Removal(AgentCase):
     """Changing and removing manifests."""
-
-    def traces_of(self, uid):
-        """Everything on this machine that belongs to a Pod of this UID."""
-        runtime = self.containerd.runtime
-        found = [f'container {row["id"]} {row["state"]}' for row in runtime.containers()
-                 if row['labels'].get('io.kubernetes.pod.uid') == uid]
-        found += [f'sandbox {row["id"]}' for row in runtime.sandboxes() if row['uid'] == uid]
-        found += [str(path) for path in system.cgroups_named(uid)]
-        found += [str(path) for path in self.agent.logs.glob(f'*{uid}*')]
-        found += [str(path) for path in (self.agent.root / 'pods').glob(uid)]
-        found += [line.split()[4] for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines() if uid in line]
-        links = pathlib.Path('/var/log/containers')
-        return found + [str(path) for path in links.glob('*.log') if path.is_symlink() and uid in str(path.readlink())]
-
-    def wait_no_traces(self, uid):
-        """Wait until nothing of a Pod is left."""
-        left = []
-
-        def look():
-            left[:] = self.traces_of(uid)
-            return not left
-        try:
-            self.agent.wait(f'nothing is left of pod {uid}', look, COLLECTED)
-        except AssertionError as error:
-            raise AssertionError('\n'.join(['left behind:', *left, str(error)])) from None
 
     def test_removed_manifest_stops_the_pod_gracefully_and_leaves_nothing(self):
         with tempfile.TemporaryDirectory() as place:
@@ -47,11 +19,11 @@ class Removal(AgentCase):
                 volumes=[{'name': 'd', 'hostPath': {'path': place}}, {'name': 'e', 'emptyDir': {}},
                          {'name': 'm', 'emptyDir': {'medium': 'Memory'}}]))
             uid = self.agent.wait_ready_pod('goner')['metadata']['uid']
-            self.assertTrue(self.traces_of(uid))
+            self.assertTrue(self.agent.traces_of(uid))
             self.agent.remove_manifest('goner')
             self.agent.wait_gone('goner')
             # as upstream, the pod is out of the list at once and stops after that
-            self.wait_no_traces(uid)
+            self.agent.wait_no_traces(uid)
             self.assertEqual(pathlib.Path(place, 'end').read_text(), 'asked to stop\n')
 
     def test_changed_manifest_replaces_the_pod(self):
@@ -64,7 +36,7 @@ class Removal(AgentCase):
         running = [row['labels']['io.kubernetes.pod.uid'] for row in self.containerd.runtime.containers()
                    if row['state'] == 'running']
         self.assertEqual(running, [new['metadata']['uid']])
-        self.wait_no_traces(old['metadata']['uid'])
+        self.agent.wait_no_traces(old['metadata']['uid'])
 
     def test_same_manifest_written_again_changes_nothing(self):
         manifest = pods.pod('same')
@@ -83,7 +55,7 @@ class Removal(AgentCase):
         uid = self.agent.wait_ready_pod('stubborn')['metadata']['uid']
         self.agent.remove_manifest('stubborn')
         self.agent.wait_gone('stubborn')
-        self.wait_no_traces(uid)
+        self.agent.wait_no_traces(uid)
 
     def test_a_pod_removed_while_the_agent_is_down_is_removed_when_it_is_back(self):
         self.agent.write_manifest('orphan', pods.pod('orphan'))
@@ -93,7 +65,7 @@ class Removal(AgentCase):
         self.agent.kill()
         self.agent.remove_manifest('orphan')
         self.agent.start()
-        self.wait_no_traces(uid)
+        self.agent.wait_no_traces(uid)
         self.assertEqual(pods.container(self.agent.wait_ready_pod('stays'))['containerID'], kept)
 
 

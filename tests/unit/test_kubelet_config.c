@@ -118,91 +118,91 @@ fields_are_read (void **state)
     assert_int_equal (config.logging.verbosity, 4);
 }
 
+static const struct {
+    const char *text, *problem; // after the file's path
+} MISTAKES[] = {
+    { "", ": is empty" },
+    { "# only a comment\n", ": is empty" },
+    { "a: b: c\n", ":1: " },
+    { HEADER "---\n" HEADER, ": holds more than one document" },
+    { "hello\n", ": is not an object" },
+    { "kind: KubeletConfiguration\n",
+      ":1: apiVersion: Required value: must be kubelet.config.k8s.io/v1beta1" },
+    { "kind: Pod\napiVersion: v1\n",
+      ":1: kind: Unsupported value: \"Pod\": must be KubeletConfiguration" },
+    { "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v2\n",
+      ":2: apiVersion: Unsupported value: \"kubelet.config.k8s.io/v2\": must be "
+      "kubelet.config.k8s.io/v1beta1" },
+    { HEADER "port: 1\nevictonHard: {}\n", ":4: evictonHard: unknown field" },
+    { HEADER "authentication:\n  webhook:\n    enable: true\n",
+      ":5: authentication.webhook.enable: unknown field" },
+    { HEADER "port: many\n", ":3: port: is not an integer (found a text)" },
+    { HEADER "port: 70000\n", ":3: port: must be between 1 and 65535, inclusive (found 70000)" },
+    { HEADER "failSwapOn: 'false'\n", ":3: failSwapOn: is not a boolean (found a text)" },
+    { HEADER "syncFrequency: 10\n", ":3: syncFrequency: " },
+    { HEADER "syncFrequency: soon\n", ":3: syncFrequency: " },
+    { HEADER "syncFrequency: -1s\n", ":3: syncFrequency: must not be negative" },
+    { HEADER "cgroupDriver: cgroup2\n",
+      ":3: cgroupDriver: Unsupported value: \"cgroup2\": supported values: \"cgroupfs\", "
+      "\"systemd\"" },
+    { HEADER "evictionHard:\n  memory.available: lots\n", ":4: evictionHard[memory.available]: " },
+    { HEADER "evictionHard:\n  memory.available: 101%\n",
+      ":4: evictionHard[memory.available]: \"101%\" is not a percentage between 0% and 100%" },
+    { HEADER "evictionHard:\n  memory.free: 1Gi\n",
+      ":4: evictionHard[memory.free]: unsupported eviction signal" },
+    { HEADER "evictionHard:\n  memory.available: 5\n",
+      ":4: evictionHard[memory.available]: is not text (found a number)" },
+    { HEADER "evictionSoft: {memory.available: 1Gi}\n",
+      ":3: evictionSoft[memory.available]: has no grace period in evictionSoftGracePeriod" },
+    { HEADER "clusterDNS: [10.96.0.300]\n",
+      ":3: clusterDNS[0]: \"10.96.0.300\" must be a valid IP address, (e.g. 10.9.8.7 or "
+      "2001:db8::ffff)" },
+    { HEADER "imageGCHighThresholdPercent: 50\n",
+      ":3: imageGCLowThresholdPercent: 80 must be less than imageGCHighThresholdPercent 50" },
+    { HEADER "serializeImagePulls: true\nmaxParallelImagePulls: 5\n",
+      ":4: maxParallelImagePulls: cannot be larger than 1 unless serializeImagePulls is "
+      "false" },
+    { HEADER "containerLogMaxSize: 10MiB\n", ":3: containerLogMaxSize: " },
+    { HEADER "containerLogMaxFiles: 1\n",
+      ":3: containerLogMaxFiles: must be between 2 and 2147483647, inclusive (found 1)" },
+    { HEADER "podLogsDir: logs\n", ":3: podLogsDir: \"logs\" must be an absolute path" },
+    { HEADER "shutdownGracePeriodCriticalPods: 10s\n",
+      ":3: shutdownGracePeriodCriticalPods: must not be longer than shutdownGracePeriod" },
+    { HEADER "enforceNodeAllocatable: [pods, pod]\n", ":3: enforceNodeAllocatable[1]: " },
+    { HEADER "enforceNodeAllocatable: [system-reserved]\n",
+      ":3: enforceNodeAllocatable[0]: \"system-reserved\" needs systemReservedCgroup" },
+    { HEADER "cgroupsPerQOS: false\n",
+      ":3: enforceNodeAllocatable[0]: \"pods\" needs cgroupsPerQOS" },
+    { HEADER "systemReserved: {cpu: 1x}\n", ":3: systemReserved[cpu]: " },
+    { HEADER "kubeReserved: {gpu: '1'}\n",
+      ":3: kubeReserved[gpu]: cannot be reserved, only cpu, memory, ephemeral-storage and "
+      "pid" },
+    { HEADER "registerWithTaints: [{key: a b, effect: NoSchedule}]\n",
+      ":3: registerWithTaints[0]: key \"a b\": " },
+    { HEADER "featureGates: {X: maybe}\n", ":3: featureGates[X]: is not a boolean" },
+    { HEADER "memoryThrottlingFactor: 2\n",
+      ":3: memoryThrottlingFactor: must be greater than 0 and less than or equal to 1" },
+    { HEADER "tlsCertFile: /x\n",
+      ":3: tlsCertFile: tlsCertFile and tlsPrivateKeyFile belong together" },
+    { HEADER "userNamespaces: {idsPerPod: 100000}\n",
+      ":3: userNamespaces.idsPerPod: must be a multiple of 65536" },
+    { HEADER "memorySwap: {swapBehavior: Yes}\n", ":3: memorySwap.swapBehavior: " },
+    { HEADER "logging: {flushFrequency: often}\n", ":3: logging.flushFrequency: " },
+};
+
 static void
 mistakes_are_told_with_file_line_and_field (void **state)
 {
     (void) state;
-    static const struct {
-        const char *text, *problem; // after the file's path
-    } ROWS[] = {
-        { "", ": is empty" },
-        { "# only a comment\n", ": is empty" },
-        { "a: b: c\n", ":1: " },
-        { HEADER "---\n" HEADER, ": holds more than one document" },
-        { "hello\n", ": is not an object" },
-        { "kind: KubeletConfiguration\n",
-          ":1: apiVersion: Required value: must be kubelet.config.k8s.io/v1beta1" },
-        { "kind: Pod\napiVersion: v1\n",
-          ":1: kind: Unsupported value: \"Pod\": must be KubeletConfiguration" },
-        { "kind: KubeletConfiguration\napiVersion: kubelet.config.k8s.io/v2\n",
-          ":2: apiVersion: Unsupported value: \"kubelet.config.k8s.io/v2\": must be "
-          "kubelet.config.k8s.io/v1beta1" },
-        { HEADER "port: 1\nevictonHard: {}\n", ":4: evictonHard: unknown field" },
-        { HEADER "authentication:\n  webhook:\n    enable: true\n",
-          ":5: authentication.webhook.enable: unknown field" },
-        { HEADER "port: many\n", ":3: port: is not an integer (found a text)" },
-        { HEADER "port: 70000\n",
-          ":3: port: must be between 1 and 65535, inclusive (found 70000)" },
-        { HEADER "failSwapOn: 'false'\n", ":3: failSwapOn: is not a boolean (found a text)" },
-        { HEADER "syncFrequency: 10\n", ":3: syncFrequency: " },
-        { HEADER "syncFrequency: soon\n", ":3: syncFrequency: " },
-        { HEADER "syncFrequency: -1s\n", ":3: syncFrequency: must not be negative" },
-        { HEADER "cgroupDriver: cgroup2\n",
-          ":3: cgroupDriver: Unsupported value: \"cgroup2\": supported values: \"cgroupfs\", "
-          "\"systemd\"" },
-        { HEADER "evictionHard:\n  memory.available: lots\n",
-          ":4: evictionHard[memory.available]: " },
-        { HEADER "evictionHard:\n  memory.available: 101%\n",
-          ":4: evictionHard[memory.available]: \"101%\" is not a percentage between 0% and 100%" },
-        { HEADER "evictionHard:\n  memory.free: 1Gi\n",
-          ":4: evictionHard[memory.free]: unsupported eviction signal" },
-        { HEADER "evictionHard:\n  memory.available: 5\n",
-          ":4: evictionHard[memory.available]: is not text (found a number)" },
-        { HEADER "evictionSoft: {memory.available: 1Gi}\n",
-          ":3: evictionSoft[memory.available]: has no grace period in evictionSoftGracePeriod" },
-        { HEADER "clusterDNS: [10.96.0.300]\n",
-          ":3: clusterDNS[0]: \"10.96.0.300\" must be a valid IP address, (e.g. 10.9.8.7 or "
-          "2001:db8::ffff)" },
-        { HEADER "imageGCHighThresholdPercent: 50\n",
-          ":3: imageGCLowThresholdPercent: 80 must be less than imageGCHighThresholdPercent 50" },
-        { HEADER "serializeImagePulls: true\nmaxParallelImagePulls: 5\n",
-          ":4: maxParallelImagePulls: cannot be larger than 1 unless serializeImagePulls is "
-          "false" },
-        { HEADER "containerLogMaxSize: 10MiB\n", ":3: containerLogMaxSize: " },
-        { HEADER "containerLogMaxFiles: 1\n",
-          ":3: containerLogMaxFiles: must be between 2 and 2147483647, inclusive (found 1)" },
-        { HEADER "podLogsDir: logs\n", ":3: podLogsDir: \"logs\" must be an absolute path" },
-        { HEADER "shutdownGracePeriodCriticalPods: 10s\n",
-          ":3: shutdownGracePeriodCriticalPods: must not be longer than shutdownGracePeriod" },
-        { HEADER "enforceNodeAllocatable: [pods, pod]\n", ":3: enforceNodeAllocatable[1]: " },
-        { HEADER "enforceNodeAllocatable: [system-reserved]\n",
-          ":3: enforceNodeAllocatable[0]: \"system-reserved\" needs systemReservedCgroup" },
-        { HEADER "cgroupsPerQOS: false\n",
-          ":3: enforceNodeAllocatable[0]: \"pods\" needs cgroupsPerQOS" },
-        { HEADER "systemReserved: {cpu: 1x}\n", ":3: systemReserved[cpu]: " },
-        { HEADER "kubeReserved: {gpu: '1'}\n",
-          ":3: kubeReserved[gpu]: cannot be reserved, only cpu, memory, ephemeral-storage and "
-          "pid" },
-        { HEADER "registerWithTaints: [{key: a b, effect: NoSchedule}]\n",
-          ":3: registerWithTaints[0]: key \"a b\": " },
-        { HEADER "featureGates: {X: maybe}\n", ":3: featureGates[X]: is not a boolean" },
-        { HEADER "memoryThrottlingFactor: 2\n",
-          ":3: memoryThrottlingFactor: must be greater than 0 and less than or equal to 1" },
-        { HEADER "tlsCertFile: /x\n",
-          ":3: tlsCertFile: tlsCertFile and tlsPrivateKeyFile belong together" },
-        { HEADER "userNamespaces: {idsPerPod: 100000}\n",
-          ":3: userNamespaces.idsPerPod: must be a multiple of 65536" },
-        { HEADER "memorySwap: {swapBehavior: Yes}\n", ":3: memorySwap.swapBehavior: " },
-        { HEADER "logging: {flushFrequency: often}\n", ":3: logging.flushFrequency: " },
-    };
-    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+    for (size_t i = 0; i < COUNT_OF (MISTAKES); i++) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
         kubelet_config_t config;
         fault_t fault = { 0 };
-        OWNED (free_text) char *prefix = text_format ("%s/config.yaml%s", place, ROWS[i].problem);
-        int rc = read_text (ROWS[i].text, tree, &config, &fault);
+        OWNED (free_text)
+        char *prefix = text_format ("%s/config.yaml%s", place, MISTAKES[i].problem);
+        int rc = read_text (MISTAKES[i].text, tree, &config, &fault);
         if (rc == 0 || strncmp (fault.text, prefix, strlen (prefix)) != 0)
-            fail_msg ("%s\n  expected: %s\n  got:      %s", ROWS[i].text, prefix, fault.text);
+            fail_msg ("%s\n  expected: %s\n  got:      %s", MISTAKES[i].text, prefix, fault.text);
     }
 }
 

@@ -1,10 +1,10 @@
 /* kubelet-fault: kills or hangs actors of a running agent, and drops, delays, duplicates or fails
    its messages. The agent must have been started with --enable-fault-injection. */
-#include <czmq.h>
-#include <getopt.h>
 #include "cubelet/envelope.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
+#include <czmq.h>
+#include <getopt.h>
 
 #define ANSWER_MS 5000
 
@@ -28,8 +28,18 @@ static const char HELP[] =
     "\n"
     "example: kubelet-fault fail --type cri.RunPodSandbox --count 2 --text 'no network'\n";
 
-enum { OPT_FROM = 256, OPT_TO, OPT_TYPE, OPT_TEXT, OPT_MS, OPT_CODE, OPT_COUNT, OPT_REPLIES,
-       OPT_REQUESTS, OPT_DIR };
+enum {
+    OPT_FROM = 256,
+    OPT_TO,
+    OPT_TYPE,
+    OPT_TEXT,
+    OPT_MS,
+    OPT_CODE,
+    OPT_COUNT,
+    OPT_REPLIES,
+    OPT_REQUESTS,
+    OPT_DIR
+};
 
 static const struct option OPTIONS[] = {
     { "from", required_argument, NULL, OPT_FROM },
@@ -52,8 +62,8 @@ static const struct {
     const char *key;
     bool is_number;
 } SETTINGS[] = {
-    { OPT_FROM, "from", false }, { OPT_TO, "to", false },     { OPT_TYPE, "type", false },
-    { OPT_TEXT, "text", false }, { OPT_MS, "delay_ms", true }, { OPT_CODE, "code", true },
+    { OPT_FROM, "from", false },  { OPT_TO, "to", false },      { OPT_TYPE, "type", false },
+    { OPT_TEXT, "text", false },  { OPT_MS, "delay_ms", true }, { OPT_CODE, "code", true },
     { OPT_COUNT, "count", true },
 };
 
@@ -111,7 +121,7 @@ static node_t
 make_command (program_t *self, char **words, int count)
 {
     static const char *const ACTIONS[] = { "drop", "delay", "duplicate", "fail" };
-    node_t command = node_map ();
+    node_t command = node_map();
     const char *name = words[0];
     const char *operand = count > 1 ? words[1] : NULL;
     for (size_t i = 0; i < COUNT_OF (ACTIONS); i++) {
@@ -120,21 +130,21 @@ make_command (program_t *self, char **words, int count)
         node_set_text (self->tree, &self->rule, "action", name);
         node_set_text (self->tree, &command, "command", "add");
         node_set (self->tree, &command, "rule", self->rule);
-        return count == 1 ? command : node_nil ();
+        return count == 1 ? command : node_nil();
     }
     bool is_clear = streq (name, "clear");
     node_set_text (self->tree, &command, "command", is_clear ? "remove" : name);
     if (streq (name, "list") || is_clear)
-        return operand ? node_nil () : command;
+        return operand ? node_nil() : command;
     if (!operand || count > 2)
-        return node_nil ();
+        return node_nil();
     if (streq (name, "remove")) {
         int64_t id = strtoll (operand, NULL, 10);
         node_set_int (self->tree, &command, "id", id);
-        return id > 0 ? command : node_nil ();
+        return id > 0 ? command : node_nil();
     }
     if (!streq (name, "kill") && !streq (name, "hang"))
-        return node_nil ();
+        return node_nil();
     node_set_text (self->tree, &command, "actor", operand);
     if (node_get (&self->rule, "delay_ms"))
         node_set (self->tree, &command, "ms", *node_get (&self->rule, "delay_ms"));
@@ -177,8 +187,8 @@ ask (const program_t *self, const node_t *command)
 int
 main (int argc, char **argv)
 {
-    OWNED (tree_destroy) tree_t *tree = tree_new ();
-    program_t self = { .socket_dir = "/run/cubelet", .tree = tree, .rule = node_map () };
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    program_t self = { .socket_dir = "/run/cubelet", .tree = tree, .rule = node_map() };
     if (read_options (&self, argc, argv) != 0)
         return 1;
     if (optind >= argc)

@@ -1,13 +1,13 @@
 /* kubelet-tap: shows the messages between the actors of a running agent. */
+#include "cubelet/clock.h"
+#include "cubelet/envelope.h"
+#include "cubelet/memory.h"
+#include "view.h"
 #include <czmq.h>
 #include <fnmatch.h>
 #include <getopt.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
-#include "cubelet/clock.h"
-#include "cubelet/envelope.h"
-#include "cubelet/memory.h"
-#include "view.h"
 
 #define STATS_EVERY_MS 1000
 
@@ -36,7 +36,16 @@ typedef struct {
     int64_t seconds, count;
 } options_t;
 
-enum { OPT_TYPE = 256, OPT_ACTOR, OPT_JSON, OPT_STATS, OPT_SEQUENCE, OPT_SECONDS, OPT_COUNT, OPT_DIR };
+enum {
+    OPT_TYPE = 256,
+    OPT_ACTOR,
+    OPT_JSON,
+    OPT_STATS,
+    OPT_SEQUENCE,
+    OPT_SECONDS,
+    OPT_COUNT,
+    OPT_DIR
+};
 
 static const struct option OPTIONS[] = {
     { "type", required_argument, NULL, OPT_TYPE },
@@ -194,24 +203,24 @@ wait_ms (const program_t *self, int64_t end_ms, int64_t next_table_ms)
         until = next_table_ms;
     if (until < 0)
         return -1;
-    int64_t wait = until - clock_monotonic_ms ();
+    int64_t wait = until - clock_monotonic_ms();
     return wait > 0 ? (int) wait : 0;
 }
 
 static void
 run (program_t *self, zsock_t *socket)
 {
-    int64_t end_ms = clock_monotonic_ms () + self->options.seconds * 1000;
-    int64_t next_table_ms = clock_monotonic_ms () + STATS_EVERY_MS;
+    int64_t end_ms = clock_monotonic_ms() + self->options.seconds * 1000;
+    int64_t next_table_ms = clock_monotonic_ms() + STATS_EVERY_MS;
     OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (socket, NULL);
     while (!self->options.count || self->shown < self->options.count) {
-        if (self->options.seconds && clock_monotonic_ms () >= end_ms)
+        if (self->options.seconds && clock_monotonic_ms() >= end_ms)
             break;
         if (zpoller_wait (poller, wait_ms (self, end_ms, next_table_ms)))
             receive (self, socket);
         else if (zpoller_terminated (poller))
             break;
-        if (self->stats && clock_monotonic_ms () >= next_table_ms) {
+        if (self->stats && clock_monotonic_ms() >= next_table_ms) {
             view_stats_print (self->stats, &self->options.view);
             next_table_ms += STATS_EVERY_MS;
         }
@@ -228,7 +237,7 @@ main (int argc, char **argv)
     if (!socket)
         return 1;
     if (self.options.view.stats)
-        self.stats = view_stats_new ();
+        self.stats = view_stats_new();
     if (self.options.view.sequence)
         self.sequence = view_sequence_new (self.options.view.sequence);
     run (&self, socket);

@@ -1,9 +1,9 @@
 /* view.h - what every view of the tap gets: one message at a time. */
 #pragma once
-#include <stdbool.h>
-#include <stdint.h>
 #include "cubelet/fault.h"
 #include "cubelet/tree.h"
+#include <stdbool.h>
+#include <stdint.h>
 
 /* One message as the tap shows it (include/cubelet/tap.h). Texts are borrowed for the call. */
 typedef struct {

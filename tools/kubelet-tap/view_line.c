@@ -1,9 +1,9 @@
-#include <string.h>
-#include <time.h>
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "view.h"
+#include <string.h>
+#include <time.h>
 
 #define HEAD_MAX 160
 

@@ -1,16 +1,15 @@
-#include <string.h>
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "view.h"
+#include <string.h>
 
 #define COLUMN_WIDTH 19
 #define LINE_MAX_BYTES 256
 
 /* The columns, in the order in which a pod's life mostly goes. */
 static const char *const COLUMNS[] = {
-    "pod-manager",  "pod-worker",    "volume-manager", "resource-manager",
-    "image-puller", "runtime",       "runtime-watcher", "probe-manager",
-    "event-recorder", "others",
+    "pod-manager", "pod-worker",      "volume-manager", "resource-manager", "image-puller",
+    "runtime",     "runtime-watcher", "probe-manager",  "event-recorder",   "others",
 };
 #define COLUMN_COUNT (int) (sizeof COLUMNS / sizeof *COLUMNS)
 
@@ -93,11 +92,11 @@ view_sequence_add (view_sequence_t *self, const shown_t *message)
         return;
     if (!self->start_ns) {
         self->start_ns = message->sent_ns;
-        print_heads ();
+        print_heads();
     }
     char label[96], line[LINE_MAX_BYTES];
-    snprintf (label, sizeof label, "%s%s",
-              message->fault ? "FAULT " : (message->re ? "ok " : ""), message->type);
+    snprintf (label, sizeof label, "%s%s", message->fault ? "FAULT " : (message->re ? "ok " : ""),
+              message->type);
     draw (column_of (message->from), column_of (message->to), label, line);
     printf ("%9.3f %s\n", (double) (message->sent_ns - self->start_ns) / (double) NS_PER_S, line);
     fflush (stdout);

@@ -1,8 +1,8 @@
-#include <czmq.h>
-#include <string.h>
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "view.h"
+#include <czmq.h>
+#include <string.h>
 
 /* Requests whose answer is awaited; more are forgotten, oldest first. */
 #define WAITING_MAX 4096
@@ -37,9 +37,9 @@ view_stats_t *
 view_stats_new (void)
 {
     view_stats_t *self = memory_new (1, sizeof *self);
-    self->types = zhashx_new ();
+    self->types = zhashx_new();
     zhashx_set_destructor (self->types, free_item);
-    self->printed_ns = clock_now_ns ();
+    self->printed_ns = clock_now_ns();
     return self;
 }
 
@@ -107,7 +107,7 @@ by_count (const void *a, const void *b)
 void
 view_stats_print (view_stats_t *self, const view_options_t *options)
 {
-    int64_t now_ns = clock_now_ns ();
+    int64_t now_ns = clock_now_ns();
     double seconds = (double) (now_ns - self->printed_ns) / (double) NS_PER_S;
     self->printed_ns = now_ns;
     size_t count = 0;

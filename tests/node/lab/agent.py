@@ -15,6 +15,9 @@ from .system import wait_for
 
 NODE = 'lab-node'
 
+# dead containers and sandboxes may wait for a garbage collection, which runs every minute
+COLLECTED = 2 * system.DEADLINE
+
 # what the sanitizers print; a run that shows one of these is a failed run
 SANITIZER = re.compile(r'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error: .*|SUMMARY: \w+Sanitizer')
 
@@ -194,6 +197,44 @@ class Agent:
     def wait_gone(self, name, deadline=None):
         """Wait until a Pod is no longer listed."""
         self.wait(f'pod {name} is gone', lambda: self.pods() is not None and self.pod(name) is None, deadline)
+
+    def traces_of(self, uid):
+        """Everything on this machine that belongs to a Pod of this UID."""
+        runtime = self.containerd.runtime
+        found = [f'container {row["id"]} {row["state"]}' for row in runtime.containers()
+                 if row['labels'].get('io.kubernetes.pod.uid') == uid]
+        found += [f'sandbox {row["id"]}' for row in runtime.sandboxes() if row['uid'] == uid]
+        found += [str(path) for path in system.cgroups_named(uid)]
+        found += [str(path) for path in self.logs.glob(f'*{uid}*')]
+        found += [str(path) for path in (self.root / 'pods').glob(uid)]
+        found += [line.split()[4] for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
+                  if uid in line]
+        links = pathlib.Path('/var/log/containers')
+        return found + [str(path) for path in links.glob('*.log') if path.is_symlink() and uid in str(path.readlink())]
+
+    def wait_no_traces(self, uid):
+        """Wait until nothing of a Pod is left."""
+        left = []
+
+        def look():
+            left[:] = self.traces_of(uid)
+            return not left
+        try:
+            self.wait(f'nothing is left of pod {uid}', look, COLLECTED)
+        except AssertionError as error:
+            raise AssertionError('\n'.join(['left behind:', *left, str(error)])) from None
+
+    def tool(self, name, *words, check=True):
+        """Run kubelet-tap or kubelet-fault against this agent; with `check` it must succeed."""
+        command = [system.BUILD / name, '--socket-dir', self.place / 'run', *words]
+        done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=60)
+        if check and (done.returncode or done.stderr):
+            raise AssertionError(f'{name} {" ".join(map(str, words))} ended with {done.returncode}:\n{done.stderr}')
+        return done
+
+    def fault(self, *words):
+        """Run kubelet-fault; what it answers."""
+        return json.loads(self.tool('kubelet-fault', *words).stdout)
 
     def explain(self):
         """What a failure's text should show: the pods' state and the end of the log."""
