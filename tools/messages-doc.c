@@ -1,4 +1,4 @@
-/* messages-doc: prints docs/messages.md from the catalogue; tests/run.sh compares. */
+/* messages-doc: prints docs/messages.md from the catalogue; .ci/run compares. */
 #include "cubelet/messages.h"
 #include <stdio.h>
 #include <string.h>

@@ -11,6 +11,9 @@
 #include <string.h>
 
 #define SUBPATH_DEADLINE_MS 60000
+/* After a start that failed a container is exited, or runs and only the answer was lost. As long as
+   it is neither the runtime is still at it: so many looks, a second apart. */
+#define LOOKS_MAX 4
 /* A pull takes as long as it takes, other pulls before it included; this is for lost messages. */
 #define IMAGE_DEADLINE_MS (2 * 3600 * 1000)
 
@@ -24,7 +27,8 @@ typedef struct {
     tree_t *subpaths; // index -> host path, those bound
     size_t next;      // of wanted
     char *failure;    // StartContainer's fault, told when the container's state is known
-    uint64_t timer;   // asks for that state again
+    int looks;        // at that state
+    uint64_t timer;   // asks for it again
 } start_t;
 
 typedef struct {
@@ -272,10 +276,13 @@ on_started_status (void *state, const message_t *reply, const fault_t *fault, vo
     self->changed_at = clock_now_ns();
     observe_container (self, start->id, start->sandbox_id, reply ? reply->body : NULL, fault);
     const container_seen_t *seen = pod_seen_container (self->seen, start->id);
-    if (start->failure)
+    bool may_start_yet = start->failure && seen && seen->state == SEEN_CREATED;
+    if (may_start_yet && ++start->looks < LOOKS_MAX)
+        start->timer = actor_timer (self->actor, RETRY_UNAVAILABLE_MS, ask_status_again, start);
+    else if (start->failure && !(seen && seen->state == SEEN_RUNNING))
         failed_to_run (self, start, seen);
     else
-        has_started (self, start, seen);
+        has_started (self, start, seen); // also when only the answer was lost
 }
 
 static void

@@ -9,6 +9,9 @@
 #include <time.h>
 
 #define DEFAULT_QUEUE_LIMIT 1000
+/* How long a send waits for a bus that is busy. When the bus has ended there is nobody to wait
+   for: then the host's word of the new one has to be read, not waited in front of. */
+#define SEND_LIMIT_MS 200
 
 struct return_address {
     char *to;
@@ -33,6 +36,7 @@ actor_connect (actor_t *self, const char *endpoint, fault_t *fault)
                           zmq_strerror (zmq_errno()));
     zsock_set_identity (bus, self->seed->name);
     zsock_set_linger (bus, 0);
+    zsock_set_sndtimeo (bus, SEND_LIMIT_MS);
     zsock_set_rcvhwm (bus, limit ? limit : DEFAULT_QUEUE_LIMIT);
     if (zsock_connect (bus, "%s", endpoint) < 0) {
         zsock_destroy (&bus);
@@ -72,9 +76,10 @@ send_frames (actor_t *self, const envelope_t *envelope, const node_t *body)
     zmsg_append (message, &tail);
     SANITIZER_RELEASE();
     if (zmsg_send (&message, self->bus) < 0) {
-        // The process is ending: only then is the socket closed under us.
+        // Every later send would wait as long in vain, until there is a new bus.
         LOG_V (2, "Message not sent type=%s to=%s: %s", envelope->type, envelope->to,
                zmq_strerror (zmq_errno()));
+        zsock_set_sndtimeo (self->bus, 0);
         zmsg_destroy (&message);
     }
 }

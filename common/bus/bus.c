@@ -349,10 +349,11 @@ run_command (bus_t *self, const node_t *command, tree_t *tree, node_t *reply, fa
         node_set_int (tree, reply, "removed", (int64_t) count);
         return 0;
     }
-    if (streq (name, "kill"))
-        return order_actor (self, command, MSG_ACTOR_KILL, fault);
-    if (streq (name, "hang"))
-        return order_actor (self, command, MSG_ACTOR_HANG, fault);
+    bool is_kill = streq (name, "kill");
+    if (is_kill || streq (name, "hang")) {
+        node_set_text (tree, reply, "told", node_get_text (command, "actor", ""));
+        return order_actor (self, command, is_kill ? MSG_ACTOR_KILL : MSG_ACTOR_HANG, fault);
+    }
     return fault_set (fault, FAULT_INVALID, "no such command: %s", name);
 }
 

@@ -179,12 +179,12 @@ ward_is_down (supervisor_t *self, ward_t *ward)
     actor_host_has_ended (ward->host);
     actor_host_destroy (&ward->host);
     ward->is_up = false;
-    if (!self->is_ending)
-        tell_down (self, ward);
     if (ward->is_stopping || self->is_ending)
-        forget_ward (self, ward);
-    else
+        forget_ward (self, ward); // nobody asks who is to stop
+    else {
+        tell_down (self, ward);
         plan_restart (self, ward);
+    }
     end_if_all_stopped (self);
 }
 
@@ -589,6 +589,19 @@ static const actor_class_t SUPERVISOR = {
     .stop = stop,
 };
 
+/* Our own handling of signals, and as many sockets as there are actors. czmq takes both only
+   before the first socket, so once in a process. */
+static void
+prepare_czmq (void)
+{
+    static bool is_done;
+    if (is_done)
+        return;
+    is_done = true;
+    zsys_handler_set (NULL);
+    zsys_set_max_sockets (0);
+}
+
 int
 supervisor_run (const supervisor_config_t *config, const supervised_t *actors, size_t count,
                 const actor_class_t *const *classes, fault_t *fault)
@@ -596,9 +609,7 @@ supervisor_run (const supervisor_config_t *config, const supervised_t *actors, s
     startup_t all = { config, actors, count, classes, "" };
     name_bus (all.bus_endpoint);
     startup = &all;
-    // Our own handling of signals, and as many sockets as there are actors.
-    zsys_handler_set (NULL);
-    zsys_set_max_sockets (0);
+    prepare_czmq();
     int result = actor_run_here (&SUPERVISOR, "supervisor", NULL, all.bus_endpoint, fault);
     startup = NULL;
     return result;

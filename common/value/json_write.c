@@ -45,7 +45,7 @@ put_line_break (writer_t *writer, int level)
     if (!writer->step)
         return;
     put (writer, "\n", 1);
-    size_t spaces = (size_t) (writer->step * level);
+    size_t spaces = (size_t) writer->step * (size_t) level;
     memset (make_room (writer, spaces), ' ', spaces);
     writer->size += spaces;
 }

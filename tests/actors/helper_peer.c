@@ -32,13 +32,20 @@ give_up (const char *format, ...)
 stage_t *
 stage_new (void)
 {
+    return stage_new_with_tap (NULL);
+}
+
+stage_t *
+stage_new_with_tap (const char *tap_endpoint)
+{
     static atomic_int count;
     zsys_handler_set (NULL);
     stage_t *self = memory_new (1, sizeof *self);
     snprintf (self->endpoint, sizeof self->endpoint, "inproc://stage-%d",
               atomic_fetch_add (&count, 1));
     fault_t fault = { 0 };
-    self->bus = bus_new (&(bus_config_t){ .endpoint = self->endpoint }, &fault);
+    self->bus = bus_new (
+        &(bus_config_t){ .endpoint = self->endpoint, .tap_endpoint = tap_endpoint }, &fault);
     if (!self->bus)
         give_up ("no bus: %s", fault.text);
     self->actors = zlistx_new();

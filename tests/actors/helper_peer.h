@@ -21,6 +21,9 @@ typedef struct {
 /* Starts a bus. Ends the test program with a message when it cannot. */
 stage_t *stage_new (void);
 
+/* The same with a tap at this endpoint. */
+stage_t *stage_new_with_tap (const char *tap_endpoint);
+
 /* Ends the actors, the peers and the bus. */
 void stage_destroy (stage_t **self_p);
 

@@ -3,7 +3,10 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 // cmocka wants these before it
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "helper_peer.h"
 #include <cmocka.h>
@@ -152,6 +155,7 @@ a_request_without_answer_ends_at_its_deadline_and_is_cancelled (void **state)
     // A message from it first, or the bus may not know the peer yet.
     peer_send (silent, "peer", MSG_SOURCE_LIST, NULL);
     OWNED (received_destroy) received_t *hello = peer_expect (peer, MSG_SOURCE_LIST);
+    assert_non_null (hello);
     uint64_t id = peer_request (peer, "echo", MSG_RUNTIME_STATE_GET, NULL);
     OWNED (received_destroy) received_t *asked = peer_expect (silent, MSG_EVENT_LIST);
     OWNED (received_destroy) received_t *cancel = peer_expect (silent, MSG_REQUEST_CANCEL);
@@ -176,7 +180,6 @@ static void
 an_actor_that_cannot_start_says_why (void **state)
 {
     (void) state;
-    OWNED (stage_destroy) stage_t *stage = stage_new();
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t args = node_map();
     node_set_bool (tree, &args, "fails", true);
@@ -197,6 +200,10 @@ an_actor_that_takes_a_name_over_gets_its_messages (void **state)
     node_t body = node_map();
     node_set_int (tree, &body, "ms", PEER_DEADLINE_MS);
     peer_send (peer, "echo", MSG_ACTOR_HANG, &body);
+    // The bus's answer says that it has handed that on, to the older one.
+    uint64_t stats = peer_request (peer, "bus", MSG_BUS_STATS, NULL);
+    OWNED (received_destroy) received_t *routed = peer_expect_reply (peer, stats);
+    assert_non_null (routed);
     actor_host_t *newer = stage_actor (stage, &ECHO, "echo", NULL);
     assert_non_null (newer);
     uint64_t id = peer_request (peer, "echo", MSG_POD_LIST, NULL);
@@ -219,6 +226,121 @@ the_bus_counts_and_shows_nothing_without_a_tap (void **state)
     assert_int_equal (node_get_int (reply->body, "tapped", -1), 0);
 }
 
+static void
+tell_down (peer_t *peer, const char *name, int64_t at_ms)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "name", name);
+    node_set_int (tree, &body, "at", at_ms);
+    peer_send (peer, "echo", MSG_ACTOR_DOWN, &body);
+}
+
+static void
+a_request_to_an_actor_that_ended_is_unavailable (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_t *nobody = stage_peer (stage, "nobody"); // who is asked, and does not answer
+    int64_t before_ms = clock_monotonic_ms() - 1;
+    uint64_t id = peer_request (peer, "echo", MSG_BUS_STATS, NULL);
+    OWNED (received_destroy) received_t *asked = peer_expect (nobody, MSG_SOURCE_LIST);
+    tell_down (peer, "nobody", before_ms); // an earlier one of that name
+    tell_down (peer, "another", INT64_MAX);
+    uint64_t other = peer_request (peer, "echo", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *first = peer_expect_reply (peer, other);
+    assert_int_equal (first->envelope.fault_code, FAULT_NONE); // the other is still waited for
+    tell_down (peer, "nobody", clock_monotonic_ms());
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_UNAVAILABLE);
+    assert_string_equal (reply->envelope.fault_text, "nobody ended before it answered");
+}
+
+static int64_t
+ask_tapped (peer_t *peer)
+{
+    uint64_t id = peer_request (peer, "bus", MSG_BUS_STATS, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    return node_get_int (reply->body, "tapped", -1);
+}
+
+static int64_t
+wait_tapped (peer_t *peer, bool stands_still)
+{
+    int64_t before = ask_tapped (peer), now = before;
+    for (int i = 0; i < PEER_DEADLINE_MS / 10; i++) {
+        now = ask_tapped (peer);
+        if ((now == before) == stands_still)
+            return now;
+        before = now;
+        zclock_sleep (10);
+    }
+    fail_msg ("the tap's count %s", stands_still ? "goes on" : "stands still");
+    return now;
+}
+
+static void
+expect_masked (zsock_t *tap, const char *type)
+{
+    for (;;) {
+        OWNED (zmsg_destroy) zmsg_t *shown = zmsg_recv (tap);
+        assert_non_null (shown);
+        assert_int_equal (zmsg_size (shown), 3);
+        OWNED (free_text) char *topic = zmsg_popstr (shown);
+        if (!streq (topic, type))
+            continue;
+        fault_t fault = { 0 };
+        zframe_t *body = zmsg_last (shown);
+        OWNED (tree_destroy) tree_t *tree = body_unpack (body, &fault);
+        assert_non_null (tree);
+        const node_t *containers = node_at (tree_root (tree), "pod", "spec", "containers", NULL);
+        const node_t *variable = node_item (node_get (node_item (containers, 0), "env"), 0);
+        assert_string_equal (node_get_text (variable, "name", ""), "KEY");
+        assert_string_equal (node_get_text (variable, "value", ""), "***");
+        return;
+    }
+}
+
+static void
+the_bus_shows_masked_messages_while_a_tap_is_attached (void **state)
+{
+    (void) state;
+    char place[] = "/tmp/cubelet-tap-XXXXXX";
+    assert_non_null (mkdtemp (place));
+    OWNED (free_text) char *path = text_format ("%s/run/tap.sock", place);
+    OWNED (free_text) char *endpoint = text_format ("ipc://%s", path);
+    {
+        OWNED (stage_destroy) stage_t *stage = stage_new_with_tap (endpoint);
+        struct stat info;
+        assert_int_equal (stat (path, &info), 0);
+        assert_int_equal (info.st_mode & 07777, 0600);
+        peer_t *peer = stage_peer (stage, "peer");
+        peer_t *worker = stage_peer (stage, "worker");
+        assert_int_equal (ask_tapped (peer), 0);
+        zsock_t *tap = zsock_new_sub (endpoint, "");
+        zsock_set_rcvtimeo (tap, PEER_DEADLINE_MS);
+        assert_true (wait_tapped (peer, false) > 0);
+        peer_send_json (peer, "worker", MSG_POD_SYNC,
+                        "{\"terminate\":false,\"pod\":{\"spec\":{\"containers\":[{\"env\":"
+                        "[{\"name\":\"KEY\",\"value\":\"topsecret\"}]}]}}}");
+        expect_masked (tap, "pod.sync");
+        // who it is for gets it whole
+        OWNED (received_destroy) received_t *sync = peer_expect (worker, MSG_POD_SYNC);
+        const node_t *containers = node_at (sync->body, "pod", "spec", "containers", NULL);
+        const node_t *variable = node_item (node_get (node_item (containers, 0), "env"), 0);
+        assert_string_equal (node_get_text (variable, "value", ""), "topsecret");
+        zsock_destroy (&tap);
+        int64_t count = wait_tapped (peer, true);
+        assert_int_equal (ask_tapped (peer), count);
+    }
+    unlink (path);
+    *strrchr (path, '/') = '\0';
+    rmdir (path);
+    rmdir (place);
+}
+
 int
 main (void)
 {
@@ -232,6 +354,8 @@ main (void)
         cmocka_unit_test (an_actor_that_cannot_start_says_why),
         cmocka_unit_test (an_actor_that_takes_a_name_over_gets_its_messages),
         cmocka_unit_test (the_bus_counts_and_shows_nothing_without_a_tap),
+        cmocka_unit_test (a_request_to_an_actor_that_ended_is_unavailable),
+        cmocka_unit_test (the_bus_shows_masked_messages_while_a_tap_is_attached),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

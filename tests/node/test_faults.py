@@ -1,6 +1,7 @@
 """Actors that end or hang and messages that get lost: pods start all the same, once, and go away whole."""
 import os
 import stat
+import threading
 import unittest
 
 from lab import pods
@@ -149,7 +150,15 @@ class Kills(FaultCase):
         self.kill('event-recorder', '--type event.record')
 
     def test_server(self):
-        self.kill('server', '--type pod.list --replies --to server')
+        self.start('asked')
+        self.agent.wait_ready_pod('asked')
+        rule = self.rule('delay', '--ms', HOLD_MS, '--count', '1', '--type', 'pod.list', '--replies')
+        asker = threading.Thread(target=self.agent.pods)
+        asker.start()
+        self.wait_hit(rule)
+        self.agent.fault('kill', 'server')
+        asker.join()
+        self.check_gone('asked', self.check_up('asked'))
 
     def test_bus(self):
         self.kill('bus', '--type source.pods', '--type cri.RunPodSandbox --replies', '--type volume.setup',
@@ -186,6 +195,7 @@ class Messages(FaultCase):
         for count, words in enumerate(rules):
             name = f'pod-{count}'
             with self.subTest(rule=words):
+                self.agent.fault('clear')
                 number = self.rule(*words.split())
                 self.start(name)
                 self.wait_hit(number)
@@ -245,8 +255,11 @@ class Messages(FaultCase):
                      'delay --ms 1000 --type probe.result', 'duplicate --type probe.*')
 
     def test_runtime_news(self):
-        self.disturb('drop --type pod.runtime', 'drop --type runtime.event', 'duplicate --type pod.runtime',
-                     'delay --ms 1000 --type pod.runtime')
+        self.disturb('duplicate --type pod.runtime', 'delay --ms 1000 --type pod.runtime')
+
+    def test_runtime_news_lost(self):
+        # everything is listed and told once a minute in any case
+        self.disturb('drop --type pod.runtime --count 3', 'drop --type runtime.event --count 6', deadline=150)
 
     def test_hook(self):
         self.disturb('fail --type hook.run --count 1', restarts=(1,))

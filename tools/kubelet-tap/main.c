@@ -21,14 +21,22 @@ static const char HELP[] =
     "  --type GLOB        only messages of these types, e.g. 'cri.*' or 'pod.status'\n"
     "  --actor GLOB       only messages from or to these actors, e.g. 'pod-worker/*'\n"
     "  --json             one JSON object a line: from to type id re sent now outcome body\n"
-    "  --stats            counts, rates and latencies per type, refreshed in place\n"
+    "  --stats            counts, rates and latencies per type, refreshed in place; into a file\n"
+    "                     or pipe once, at the end (Ctrl-C, --seconds or --count)\n"
     "  --sequence POD     a sequence diagram of one pod's life (POD: its name, or part of it)\n"
     "  --seconds N        end after so many seconds\n"
     "  --count N          end after so many messages\n"
     "  --socket-dir DIR   where the agent's sockets are (its --socket-dir; /run/cubelet)\n"
     "  -h, --help         this text\n"
     "\n"
-    "Only root may attach. docs/messages.md says what each type means.\n";
+    "A line reads: time, sender -> receiver, type (\"ok\" or \"FAULT\" before it: an answer), "
+    "body.\n"
+    "Only root may attach. When the agent goes, the tap says so and waits for it to come back.\n"
+    "docs/messages.md says what each type means.\n"
+    "\n"
+    "examples: kubelet-tap --type 'cri.*' --actor 'pod-worker/default_nginx*'\n"
+    "          kubelet-tap --sequence nginx\n"
+    "          kubelet-tap --json --type pod.status | jq -c '[.from, .body.status.phase]'\n";
 
 typedef struct {
     view_options_t view;
@@ -105,7 +113,7 @@ read_options (int argc, char **argv)
 
 /* Subscribes as narrowly as the glob allows, so that the agent sends no more than is looked at. */
 static zsock_t *
-attach (const options_t *options)
+attach (const options_t *options, zactor_t **monitor_p)
 {
     OWNED (free_text) char *path = text_format ("%s/tap.sock", options->socket_dir);
     if (access (path, R_OK | W_OK) < 0) {
@@ -117,6 +125,11 @@ attach (const options_t *options)
         return NULL;
     }
     zsock_t *socket = zsock_new (ZMQ_SUB);
+    zactor_t *monitor = zactor_new (zmonitor, socket);
+    zstr_sendx (monitor, "LISTEN", "CONNECTED", "DISCONNECTED", NULL);
+    zstr_send (monitor, "START");
+    zsock_wait (monitor);
+    *monitor_p = monitor;
     const char *glob = options->view.type ? options->view.type : "";
     OWNED (free_text) char *prefix = text_copy (glob);
     prefix[strcspn (prefix, "*?[\\")] = '\0';
@@ -192,14 +205,28 @@ receive (program_t *self, zsock_t *socket)
     show (self, &message);
 }
 
-/* Milliseconds to wait for input: until the next table, or the end. */
+/* The agent came or went. */
+static void
+tell_connection (zactor_t *monitor, const options_t *options)
+{
+    OWNED (zmsg_destroy) zmsg_t *event = zmsg_recv (monitor);
+    OWNED (free_text) char *name = event ? zmsg_popstr (event) : NULL;
+    if (!name)
+        return;
+    if (streq (name, "CONNECTED"))
+        fprintf (stderr, "kubelet-tap: attached to %s/tap.sock\n", options->socket_dir);
+    else
+        fputs ("kubelet-tap: the agent is gone; waiting for it to come back\n", stderr);
+}
+
+/* Milliseconds to wait for input: until the next table (-1: there is none), or the end. */
 static int
 wait_ms (const program_t *self, int64_t end_ms, int64_t next_table_ms)
 {
     int64_t until = -1;
     if (self->options.seconds)
         until = end_ms;
-    if (self->stats && (until < 0 || next_table_ms < until))
+    if (next_table_ms >= 0 && (until < 0 || next_table_ms < until))
         until = next_table_ms;
     if (until < 0)
         return -1;
@@ -208,19 +235,24 @@ wait_ms (const program_t *self, int64_t end_ms, int64_t next_table_ms)
 }
 
 static void
-run (program_t *self, zsock_t *socket)
+run (program_t *self, zsock_t *socket, zactor_t *monitor)
 {
     int64_t end_ms = clock_monotonic_ms() + self->options.seconds * 1000;
     int64_t next_table_ms = clock_monotonic_ms() + STATS_EVERY_MS;
-    OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (socket, NULL);
+    bool refreshes = self->stats && self->options.view.is_terminal;
+    OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (socket, monitor, NULL);
     while (!self->options.count || self->shown < self->options.count) {
         if (self->options.seconds && clock_monotonic_ms() >= end_ms)
             break;
-        if (zpoller_wait (poller, wait_ms (self, end_ms, next_table_ms)))
+        int wait = wait_ms (self, end_ms, refreshes ? next_table_ms : -1);
+        void *ready = zpoller_wait (poller, wait);
+        if (ready == socket)
             receive (self, socket);
+        else if (ready)
+            tell_connection (monitor, &self->options);
         else if (zpoller_terminated (poller))
             break;
-        if (self->stats && clock_monotonic_ms() >= next_table_ms) {
+        if (refreshes && clock_monotonic_ms() >= next_table_ms) {
             view_stats_print (self->stats, &self->options.view);
             next_table_ms += STATS_EVERY_MS;
         }
@@ -233,16 +265,18 @@ int
 main (int argc, char **argv)
 {
     program_t self = { .options = read_options (argc, argv) };
-    zsock_t *socket = attach (&self.options);
+    zactor_t *monitor = NULL;
+    zsock_t *socket = attach (&self.options, &monitor);
     if (!socket)
         return 1;
     if (self.options.view.stats)
         self.stats = view_stats_new();
     if (self.options.view.sequence)
-        self.sequence = view_sequence_new (self.options.view.sequence);
-    run (&self, socket);
+        self.sequence = view_sequence_new (&self.options.view);
+    run (&self, socket, monitor);
     view_stats_destroy (&self.stats);
     view_sequence_destroy (&self.sequence);
+    zactor_destroy (&monitor);
     zsock_destroy (&socket);
     return 0;
 }

@@ -41,6 +41,6 @@ void view_stats_print (view_stats_t *self, const view_options_t *options);
 
 /* A sequence diagram: one column an actor, one row a message of the pod. */
 typedef struct view_sequence view_sequence_t;
-view_sequence_t *view_sequence_new (const char *pod);
+view_sequence_t *view_sequence_new (const view_options_t *options);
 void view_sequence_destroy (view_sequence_t **self_p);
 void view_sequence_add (view_sequence_t *self, const shown_t *message);

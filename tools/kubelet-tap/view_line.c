@@ -1,11 +1,18 @@
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
+#include "cubelet/pod_names.h"
 #include "view.h"
 #include <string.h>
 #include <time.h>
 
-#define HEAD_MAX 160
+#define TIME_WIDTH 15  // 20:14:31.304066
+#define ACTOR_WIDTH 34 // "pod-worker/default_nginx-lab-node0"
+#define ACTOR_HEAD 14
+#define TYPE_WIDTH 24
+#define TYPE_MAX 96
+#define ID_LEAST 32
+#define ID_SHOWN 12
 
 /* Local time of day with microseconds. */
 static void
@@ -18,39 +25,77 @@ print_time (int64_t ns)
             (long long) (ns % NS_PER_S / 1000));
 }
 
-/* A pod-worker's name without the pod's uid, which only makes lines long. */
+/* A pod-worker's name without the pod's uid, which only makes lines long, and of a name that is
+   still too long the head and the tail, where names differ. */
 static void
-short_name (const char *name, char out[static 48])
+short_name (const char *name, char out[static ACTOR_NAME_MAX])
 {
-    snprintf (out, 48, "%.47s", name);
+    snprintf (out, ACTOR_NAME_MAX, "%s", name);
     char *last = strrchr (out, '_');
     if (strncmp (out, "pod-worker/", 11) == 0 && last)
         *last = '\0';
+    size_t length = strlen (out);
+    if (length > ACTOR_WIDTH) {
+        memcpy (out + ACTOR_HEAD, "...", 3);
+        size_t tail = ACTOR_WIDTH - ACTOR_HEAD - 3;
+        memmove (out + ACTOR_HEAD + 3, out + length - tail, tail + 1);
+    }
+}
+
+static bool
+is_hex (char letter)
+{
+    return (letter >= '0' && letter <= '9') || (letter >= 'a' && letter <= 'f');
+}
+
+/* Cuts ids (32 hexadecimal digits and more) to their first 12, as crictl and docker show them. */
+static void
+shorten_ids (char *text)
+{
+    char *to = text;
+    for (const char *from = text; *from;) {
+        size_t run = 0;
+        while (is_hex (from[run]))
+            run++;
+        size_t kept = run >= ID_LEAST ? ID_SHOWN : run;
+        memmove (to, from, kept);
+        to += kept;
+        from += run;
+        if (run == 0)
+            *to++ = *from++;
+    }
+    *to = '\0';
+}
+
+static void
+print_body (const char *body, int room)
+{
+    if (room > 3 && (int) strlen (body) > room)
+        printf ("%.*s...\n", room - 3, body);
+    else
+        puts (body);
 }
 
 void
 view_line (const view_options_t *options, const shown_t *message)
 {
-    char from[48], to[48], head[HEAD_MAX];
+    char from[ACTOR_NAME_MAX], to[ACTOR_NAME_MAX], type[TYPE_MAX];
     short_name (message->from, from);
     short_name (message->to, to);
-    snprintf (head, sizeof head, " %-26s -> %-26s %-24s ", from, to, message->type);
+    snprintf (type, sizeof type, "%s%s", message->fault ? "FAULT " : (message->re ? "ok " : ""),
+              message->type);
     print_time (message->sent_ns);
-    fputs (head, stdout);
-    if (message->re)
-        printf ("%s ", message->fault ? "FAULT" : "ok");
+    int used =
+        TIME_WIDTH
+        + printf (" %-*s -> %-*s %-*s ", ACTOR_WIDTH, from, ACTOR_WIDTH, to, TYPE_WIDTH, type);
     if (strcmp (message->outcome, "delivered") != 0)
-        printf ("[%s] ", message->outcome);
-    if (message->fault) {
-        printf ("%s: %s\n", fault_code_name (message->fault), message->fault_text);
-        return;
-    }
-    OWNED (free_text) char *body = json_write (message->body, JSON_COMPACT, NULL);
-    int room = options->width - 15 - (int) strlen (head) - 4;
-    if (options->width && (int) strlen (body) > room && room > 3)
-        printf ("%.*s...\n", room - 3, body);
-    else
-        puts (body);
+        used += printf ("[%s] ", message->outcome);
+    OWNED (free_text)
+    char *body = message->fault
+                     ? text_format ("%s: %s", fault_code_name (message->fault), message->fault_text)
+                     : json_write (message->body, JSON_COMPACT, NULL);
+    shorten_ids (body);
+    print_body (body, options->width ? options->width - used : 0);
 }
 
 void

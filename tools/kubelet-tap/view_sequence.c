@@ -3,7 +3,10 @@
 #include "view.h"
 #include <string.h>
 
-#define COLUMN_WIDTH 19
+/* On a terminal columns become narrower to fit, down to where arrows still say something. */
+#define COLUMN_WIDTH_MAX 19
+#define COLUMN_WIDTH_MIN 8
+#define TIME_WIDTH 10
 #define LINE_MAX_BYTES 256
 
 /* The columns, in the order in which a pod's life mostly goes. */
@@ -15,14 +18,21 @@ static const char *const COLUMNS[] = {
 
 struct view_sequence {
     char *pod;
+    int column_width;
     int64_t start_ns;
 };
 
 view_sequence_t *
-view_sequence_new (const char *pod)
+view_sequence_new (const view_options_t *options)
 {
     view_sequence_t *self = memory_new (1, sizeof *self);
-    self->pod = text_copy (pod);
+    self->pod = text_copy (options->sequence);
+    self->column_width = COLUMN_WIDTH_MAX;
+    if (options->width) {
+        int fit = (options->width - TIME_WIDTH - 1) / (COLUMN_COUNT - 1);
+        if (fit < COLUMN_WIDTH_MAX)
+            self->column_width = fit > COLUMN_WIDTH_MIN ? fit : COLUMN_WIDTH_MIN;
+    }
     return self;
 }
 
@@ -56,27 +66,41 @@ column_of (const char *actor)
 }
 
 static void
-print_heads (void)
+print_line (char *line)
 {
-    printf ("%9s ", "seconds");
-    for (int i = 0; i < COLUMN_COUNT; i++)
-        printf ("%-*s", COLUMN_WIDTH, COLUMNS[i]);
-    putchar ('\n');
+    size_t length = strlen (line);
+    while (length > 0 && line[length - 1] == ' ')
+        length--;
+    line[length] = '\0';
+    puts (line);
+}
+
+static void
+print_heads (const view_sequence_t *self)
+{
+    char line[LINE_MAX_BYTES];
+    int at = snprintf (line, sizeof line, "%*s ", TIME_WIDTH - 1, "seconds");
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        int room = self->column_width - 1;
+        at += snprintf (line + at, sizeof line - (size_t) at, "%-*.*s ", room, room, COLUMNS[i]);
+    }
+    print_line (line);
 }
 
 /* Life lines, and on them an arrow from one column to another with the label inside. */
 static void
-draw (int from, int to, const char *label, char line[static LINE_MAX_BYTES])
+draw (const view_sequence_t *self, int from, int to, const char *label,
+      char line[static LINE_MAX_BYTES])
 {
-    int width = COLUMN_COUNT * COLUMN_WIDTH;
+    int column = self->column_width, width = COLUMN_COUNT * column;
     memset (line, ' ', (size_t) width);
     line[width] = '\0';
     for (int i = 0; i < COLUMN_COUNT; i++)
-        line[i * COLUMN_WIDTH] = '|';
-    int left = (from < to ? from : to) * COLUMN_WIDTH + 1;
-    int right = (from < to ? to : from) * COLUMN_WIDTH - 1;
+        line[i * column] = '|';
+    int left = (from < to ? from : to) * column + 1;
+    int right = (from < to ? to : from) * column - 1;
     if (right < left)
-        right = left + COLUMN_WIDTH - 3;
+        right = left + column - 3;
     memset (line + left, '-', (size_t) (right - left + 1));
     line[from < to ? right : left] = from < to ? '>' : '<';
     int length = (int) strlen (label);
@@ -92,12 +116,15 @@ view_sequence_add (view_sequence_t *self, const shown_t *message)
         return;
     if (!self->start_ns) {
         self->start_ns = message->sent_ns;
-        print_heads();
+        print_heads (self);
     }
+    bool is_delivered = strcmp (message->outcome, "delivered") == 0;
     char label[96], line[LINE_MAX_BYTES];
-    snprintf (label, sizeof label, "%s%s", message->fault ? "FAULT " : (message->re ? "ok " : ""),
-              message->type);
-    draw (column_of (message->from), column_of (message->to), label, line);
-    printf ("%9.3f %s\n", (double) (message->sent_ns - self->start_ns) / (double) NS_PER_S, line);
-    fflush (stdout);
+    snprintf (label, sizeof label, "%s%s%s%s",
+              message->fault ? "FAULT " : (message->re ? "ok " : ""), message->type,
+              is_delivered ? "" : " ", is_delivered ? "" : message->outcome);
+    draw (self, column_of (message->from), column_of (message->to), label, line);
+    printf ("%*.3f ", TIME_WIDTH - 1,
+            (double) (message->sent_ns - self->start_ns) / (double) NS_PER_S);
+    print_line (line);
 }
