@@ -6,6 +6,7 @@
 #   --unit, --actors, --node   run these parts only (default: all three)
 #   --sanitize KIND            build with sanitizers: address (and undefined behaviour), thread, or none
 #   --build-dir DIR            where to build (default: build, or build-KIND with sanitizers)
+#   --node-tests "NAME..."     of the node tests only these modules, classes or methods (test_pods, test_faults.Kills)
 #   --jobs N                   build and run ctest with N jobs (default: one per processor)
 #   --no-install               do not install Debian packages
 #   -h, --help                 show this
@@ -20,6 +21,7 @@ sanitize=none
 build=
 jobs=$(nproc)
 install=yes
+node_tests=
 
 usage () {
     sed -n '2,/^set /{/^set /d;s/^# \{0,1\}//;p}' "$0"
@@ -28,7 +30,7 @@ usage () {
 while [ $# -gt 0 ]; do
     case $1 in
         --unit | --actors | --node) parts+=("${1#--}") ;;
-        --sanitize | --build-dir | --jobs)
+        --sanitize | --build-dir | --jobs | --node-tests)
             if [ $# -lt 2 ]; then
                 echo "run.sh: $1 needs a value" >&2
                 exit 2
@@ -37,6 +39,7 @@ while [ $# -gt 0 ]; do
                 --sanitize) sanitize=$2 ;;
                 --build-dir) build=$2 ;;
                 --jobs) jobs=$2 ;;
+                --node-tests) node_tests=$2 ;;
             esac
             shift ;;
         --no-install) install=no ;;
@@ -88,7 +91,8 @@ run_node () {
         result node 0 1 "needs root: run sudo tests/run.sh"
         return
     fi
-    (cd "$root/tests/node" && CUBELET_BUILD=$build exec "$python" -B -m unittest discover -v) 2>&1 \
+    # shellcheck disable=SC2086  # the names are words
+    (cd "$root/tests/node" && CUBELET_BUILD=$build exec "$python" -B -m unittest ${node_tests:-discover} -v) 2>&1 \
         | tee "$log" || ok=no
     ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$log" | tail -1)
     failures=$(grep -cE '^(FAIL|ERROR): ' "$log" || true)

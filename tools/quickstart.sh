@@ -92,6 +92,11 @@ runtime_answers () {
         | awk '$1 ~ /grpc.v1/ && $2 == "cri" && $4 == "ok" { found = 1 } END { exit !found }'
 }
 
+# A kubelet stops pods that it does not know: somebody else's must not be in its runtime.
+runtime_is_in_use () {
+    [ -n "$(ctr_k8s containers list --quiet)" ]
+}
+
 # One value of the configuration of the running containerd, as far as its default file tells.
 runtime_setting () {
     containerd config dump 2> /dev/null | awk -F ' = ' -v key="$1" '
@@ -106,7 +111,7 @@ restricted () {
 }
 
 start_containerd () {
-    step "Starting a containerd of our own (none answers on $socket)"
+    step "Starting a containerd of our own"
     socket=$place/containerd.sock
     mkdir -p "$place/cni" "$store/containerd"
     cat > "$place/containerd.toml" << EOF
@@ -454,7 +459,11 @@ trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 echo $$ > "$place/pid"
 
-if runtime_answers; then
+if runtime_answers && runtime_is_in_use; then
+    say "The containerd on $socket already runs pods, which an agent of no API server would stop."
+    pause=registry.k8s.io/pause:3.10
+    start_containerd
+elif runtime_answers; then
     step "Using the containerd on $socket"
     pause=$(runtime_setting sandbox_image)
     pause=${pause:-registry.k8s.io/pause:3.6}

@@ -257,7 +257,10 @@ actor_reconnect (actor_t *self, const char *bus_endpoint)
     fault_t fault = { 0 };
     if (self->loop)
         zloop_reader_end (self->loop, self->bus);
-    zsock_destroy (&self->bus);
+    // The old socket goes last: the new one must not get its descriptor's number, which a class's
+    // own loop would take for the one that it watches already.
+    OWNED (zsock_destroy) zsock_t *old = self->bus;
+    self->bus = NULL;
     if (actor_connect (self, bus_endpoint, &fault) < 0) {
         actor_fail (self, &fault);
         return;
