@@ -120,9 +120,14 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
 {
     node_t args = node_map();
     node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
-    node_set_int (tree, &args, "node_allocatable_memory", launch->facts->memory_capacity);
     if (launch->facts->allocatable)
         node_set (tree, &args, "node_allocatable", node_copy (tree, launch->facts->allocatable));
+    quantity_t memory = { 0 };
+    fault_t fault = { 0 };
+    const char *text = node_get_text (launch->facts->allocatable, "memory", NULL);
+    bool is_known = text && quantity_parse (text, &memory, &fault) == 0;
+    node_set_int (tree, &args, "node_allocatable_memory",
+                  is_known ? quantity_value (memory) : launch->facts->memory_capacity);
     return args;
 }
 
@@ -191,8 +196,6 @@ launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors)
     for (size_t i = 0; i < sizeof ACTORS / sizeof *ACTORS; i++) {
         const char *path = launch->config->static_pod_path;
         if (ACTORS[i].class == &manifest_watcher_class && (!path || !path[0]))
-            continue;
-        if (ACTORS[i].class == &server_class && !launch->config->enable_server)
             continue;
         node_t *args = tree_alloc (tree, sizeof *args);
         *args = ACTORS[i].make_args (launch, tree);

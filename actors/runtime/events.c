@@ -73,16 +73,6 @@ static const struct {
     { "/tasks/oom", "oom", CONTAINERD (container_event) },
 };
 
-/* A bytes field: text where it happens to be text. */
-static const uint8_t *
-bytes_of (const node_t *node, size_t *size_p)
-{
-    bool is_text = node_is_text (node);
-    bool is_binary = node && node->type == MSGPACK_OBJECT_BIN;
-    *size_p = is_text ? node->via.str.size : is_binary ? node->via.bin.size : 0;
-    return (const uint8_t *) (is_text ? node->via.str.ptr : is_binary ? node->via.bin.ptr : "");
-}
-
 static int
 take_containerd_event (runtime_t *self, const uint8_t *bytes, size_t size, fault_t *fault)
 {
@@ -96,8 +86,8 @@ take_containerd_event (runtime_t *self, const uint8_t *bytes, size_t size, fault
     if (row == COUNT_OF (TOPICS))
         return 0;
     size_t value_size = 0;
-    const uint8_t *value =
-        bytes_of (node_at (tree_root (tree), "event", "value", NULL), &value_size);
+    const uint8_t *value = (const uint8_t *) node_as_bytes (
+        node_at (tree_root (tree), "event", "value", NULL), &value_size);
     OWNED (tree_destroy)
     tree_t *event = protobuf_decode (TOPICS[row].type, value, value_size, fault);
     if (!event)

@@ -195,7 +195,7 @@ container_mounts (const pod_t *pod, const container_t *container, const containe
     bool can_recurse = runtime_handler_has (facts, handler, "recursive_read_only_mounts");
     *out = node_array();
     for (size_t i = 0; i < container->volume_mounts.count; i++) {
-        node_t mount;
+        node_t mount = node_nil();
         if (volume_mount (container, i, inputs, facts, can_recurse, tree, &mount, fault) < 0)
             return -1;
         node_append (tree, out, mount);

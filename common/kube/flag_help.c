@@ -4,16 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#ifndef CUBELET_AGENT_VERSION
-#define CUBELET_AGENT_VERSION "0.1.0"
-#endif
-
 #define WIDTH 100
 #define TEXT_COLUMN 44
 
 static const char INTRO[] =
-    "The kubelet runs the pods of one Kubernetes node: those of an API server, and those it finds\n"
-    "as manifests in a directory (staticPodPath).\n"
+    "The kubelet runs the pods of one Kubernetes node: those it finds as manifests in a directory\n"
+    "(staticPodPath). Flags for nodes of a cluster are accepted, but this version does not join "
+    "one.\n"
     "\n"
     "Usage:\n"
     "  kubelet --config FILE [--kubeconfig FILE] [flags]\n"

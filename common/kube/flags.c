@@ -225,7 +225,7 @@ convert_memory (tree_t *tree, const char *text, node_t *value, fault_t *fault)
     for (const char *rest = *text ? text : NULL; rest;) {
         const char *index, *limits_text;
         const char *piece = next_piece (tree, &rest, ';');
-        node_t reservation = node_map(), number, limits = node_nil();
+        node_t reservation = node_map(), number = node_nil(), limits = node_nil();
         if (!split_pair (piece, ':', tree, &index, &limits_text)
             || convert_int (tree, index, &number, fault) < 0
             || convert_map (tree, limits_text, &limits, fault) < 0)
@@ -246,7 +246,7 @@ convert_patterns (tree_t *tree, const char *text, node_t *value, fault_t *fault)
         return -1;
     *value = node_array();
     for (size_t i = 0; i < node_count (&pairs); i++) {
-        node_t item = node_map(), verbosity;
+        node_t item = node_map(), verbosity = node_nil();
         if (convert_int (tree, node_as_text (node_value_at (&pairs, i), ""), &verbosity, fault) < 0)
             return fault_wrap (fault, "verbosity of %s", node_key_at (&pairs, i));
         node_set_text (tree, &item, "filePattern", node_key_at (&pairs, i));

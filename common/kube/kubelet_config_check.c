@@ -359,6 +359,28 @@ check_shapes (const kubelet_config_t *config, fault_t *fault)
     return 0;
 }
 
+/* The runtime is spoken to over a unix socket only (reference/cri.md 1.1). */
+static int
+check_socket (const char *field, const char *endpoint, fault_t *fault)
+{
+    static const char SCHEME[] = "unix://";
+    if (!is_given (endpoint))
+        return 0;
+    bool has_scheme = strncmp (endpoint, SCHEME, sizeof SCHEME - 1) == 0;
+    const char *path = endpoint + (has_scheme ? sizeof SCHEME - 1 : 0);
+    if (path[0] == '/')
+        return 0;
+    return path_fault (AT (field), fault, "\"%s\" is not a unix socket: unix:///PATH", endpoint);
+}
+
+static int
+check_endpoints (const kubelet_config_t *config, fault_t *fault)
+{
+    if (check_socket ("containerRuntimeEndpoint", config->container_runtime_endpoint, fault) < 0)
+        return -1;
+    return check_socket ("imageServiceEndpoint", config->image_service_endpoint, fault);
+}
+
 static int
 check_others (const kubelet_config_t *config, fault_t *fault)
 {
@@ -388,7 +410,7 @@ kubelet_config_check (const kubelet_config_t *config, fault_t *fault)
     static check_fn *const CHECKS[] = { check_shapes,       check_addresses, check_periods,
                                         check_images,       check_logs,      check_shutdown,
                                         check_eviction,     check_taints,    check_gates,
-                                        check_reservations, check_others };
+                                        check_reservations, check_endpoints, check_others };
     for (size_t i = 0; i < COUNT_OF (CHECKS); i++)
         if (CHECKS[i](config, fault) < 0)
             return -1;

@@ -43,32 +43,6 @@ canonical_addresses (text_list_t given, tree_t *tree)
     return out;
 }
 
-// The resolver file as it is now; a missing one is a fault of each pod that needs it.
-static void
-read_resolv_conf (const char *path, tree_t *tree, node_facts_t *out)
-{
-    if (!path || !*path)
-        return;
-    out->resolv_conf_path = path;
-    OWNED (close_fd) int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    char *bytes = NULL;
-    size_t used = 0;
-    ssize_t got = fd < 0 ? -1 : 1;
-    while (got > 0 && used < RESOLV_CONF_MAX) {
-        bytes = memory_grow (bytes, used + 4096, 1);
-        got = read (fd, bytes + used, 4096);
-        used += got > 0 ? (size_t) got : 0;
-    }
-    if (got < 0)
-        LOG_WARNING ("Resolver configuration cannot be read path=%s err=%s", path,
-                     strerror (errno));
-    else {
-        out->resolv_conf = tree_text (tree, bytes ? bytes : "", used);
-        out->resolv_conf_size = used;
-    }
-    free (bytes);
-}
-
 static int64_t
 disk_bytes (const char *path)
 {
@@ -133,7 +107,7 @@ node_facts_from (const kubelet_options_t *options, const machine_t *machine, tre
     out->allocatable = allocatable;
     out->cluster_dns = canonical_addresses (config->cluster_dns, tree);
     out->cluster_domain = config->cluster_domain;
-    read_resolv_conf (config->resolv_conf, tree, out);
+    out->resolv_conf_path = config->resolv_conf; // its bytes are read for every sandbox
     out->root_dir = without_slash (tree, options->root_dir);
     out->pod_logs_dir = without_slash (tree, config->pod_logs_dir);
     fill_cgroups (config, machine, out);

@@ -11,15 +11,6 @@ state_is (const node_t *state, const char *kind)
     return node_get (state, kind);
 }
 
-const row_t *
-status_row (const builder_t *self, const char *name)
-{
-    for (size_t i = 0; i < self->row_count; i++)
-        if (strcmp (self->rows[i].container->name, name) == 0)
-            return &self->rows[i];
-    return NULL;
-}
-
 bool
 status_any_regular_started (const builder_t *self)
 {

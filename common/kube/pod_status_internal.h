@@ -40,9 +40,6 @@ typedef struct {
     const char *phase, *reason, *message; // the latter may be NULL
 } builder_t;
 
-/* The row of that name, or NULL. */
-const row_t *status_row (const builder_t *self, const char *name);
-
 /* state.KIND: "waiting", "running", "terminated"; NULL when the state is another. */
 const node_t *state_is (const node_t *state, const char *kind);
 

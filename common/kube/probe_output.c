@@ -23,22 +23,6 @@ static const struct {
 
 // ---- bytes to texts ----
 
-/* Text or binary as bytes; nothing else has any. */
-static const char *
-bytes_of (const node_t *node, size_t *size_p)
-{
-    *size_p = 0;
-    if (!node)
-        return "";
-    if (node->type == MSGPACK_OBJECT_STR)
-        *size_p = node->via.str.size;
-    else if (node->type == MSGPACK_OBJECT_BIN)
-        *size_p = node->via.bin.size;
-    else
-        return "";
-    return node->type == MSGPACK_OBJECT_STR ? node->via.str.ptr : node->via.bin.ptr;
-}
-
 /* Owned copy that is valid UTF-8 and holds no NUL. */
 static char *
 clean_text (const char *bytes, size_t size)
@@ -56,8 +40,8 @@ char *
 exec_output (const node_t *response, size_t limit)
 {
     size_t out_size, error_size;
-    const char *out = bytes_of (node_get (response, "stdout"), &out_size);
-    const char *error = bytes_of (node_get (response, "stderr"), &error_size);
+    const char *out = node_as_bytes (node_get (response, "stdout"), &out_size);
+    const char *error = node_as_bytes (node_get (response, "stderr"), &error_size);
     out_size = out_size < limit ? out_size : limit;
     error_size = error_size < limit - out_size ? error_size : limit - out_size;
     OWNED (free_text) char *whole = memory_new (out_size + error_size + 1, 1);
@@ -76,7 +60,7 @@ command_text (const node_t *command)
         abort();
     for (size_t i = 0; node_is_array (command) && i < node_count (command); i++) {
         size_t size;
-        const char *bytes = bytes_of (node_item (command, i), &size);
+        const char *bytes = node_as_bytes (node_item (command, i), &size);
         OWNED (free_text) char *word = clean_text (bytes, size);
         fprintf (out, "%s%s", i > 0 ? " " : "", word);
     }
@@ -199,12 +183,6 @@ probe_outcome_grpc_unreached (const char *address, int64_t timeout_s)
     return outcome (OUTCOME_FAILURE,
                     "timeout: failed to connect service %s within %s: context deadline exceeded",
                     quoted, duration_text (timeout_s * NS_PER_S, duration));
-}
-
-probe_outcome_t
-probe_outcome_untried (const fault_t *fault)
-{
-    return outcome (OUTCOME_UNKNOWN, "%s", fault->text);
 }
 
 bool

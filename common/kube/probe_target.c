@@ -148,7 +148,7 @@ headers_of (const node_t *given, const char *purpose, tree_t *tree)
     {
         OWNED (free_text) char *name = text_copy (node_get_text (header, "name", ""));
         canonical_name (name);
-        bool is_removed = strcmp (name, "Accept") == 0 && !accept[0];
+        bool is_removed = strcmp (name, "Accept") == 0 && accept && !accept[0];
         if (!is_removed && !is_dropped (name) && strcmp (name, "Host") != 0
             && strcmp (name, "User-Agent") != 0)
             append_header (tree, &list, name, node_get_text (header, "value", ""));

@@ -101,7 +101,7 @@ read_part (const char **at, const char *text, uint64_t *ns, fault_t *fault)
     }
     if (!has_digits)
         return refuse (text, fault);
-    uint64_t unit = 0;
+    uint64_t unit = 1;
     if (read_unit (at, text, &unit, fault) < 0)
         return -1;
     if (*ns > MAGNITUDE_MAX / unit)

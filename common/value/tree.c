@@ -435,6 +435,17 @@ node_as_bool (const node_t *node, bool otherwise)
 }
 
 const char *
+node_as_bytes (const node_t *node, size_t *size_p)
+{
+    bool is_binary = node && node->type == MSGPACK_OBJECT_BIN;
+    *size_p = 0;
+    if (!is_binary && !node_is_text (node))
+        return "";
+    *size_p = is_binary ? node->via.bin.size : node->via.str.size;
+    return is_binary ? node->via.bin.ptr : node->via.str.ptr;
+}
+
+const char *
 node_get_text (const node_t *map, const char *key, const char *otherwise)
 {
     return node_as_text (node_get (map, key), otherwise);

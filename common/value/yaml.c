@@ -459,7 +459,7 @@ read_stream (reader_t *reader)
             return 0;
         if (reader->event.type != YAML_DOCUMENT_START_EVENT)
             continue; // the stream's start, a document's end
-        node_t document;
+        node_t document = node_nil();
         if (next_event (reader) < 0 || read_node (reader, 0, &document) < 0)
             return -1;
         if (!node_is_nil (&document))

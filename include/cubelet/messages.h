@@ -14,7 +14,7 @@
 #define MESSAGE_CATALOGUE(M) \
 M(ACTOR_START, "actor.start", "pod-manager", "supervisor", "class:text name:text args:map?", "", "start an actor (nothing happens when it runs)") \
 M(ACTOR_STOP, "actor.stop", "pod-manager", "supervisor", "name:text", "", "stop an actor for good") \
-M(ACTOR_LIST, "actor.list", "*", "supervisor", "", "actors:list", "who runs: {name class state restarts started_at}") \
+M(ACTOR_LIST, "actor.list", "*", "supervisor", "", "actors:list", "who runs: {name class state restarts silent_ms}") \
 M(ACTOR_UP, "actor.up", "supervisor", "*", "name:text class:text restarts:int", "-", "a peer has (re)started and knows nothing yet") \
 M(ACTOR_DOWN, "actor.down", "supervisor", "*", "name:text at:int", "-", "an actor ended at that monotonic ms: what it was asked before is not answered, and ends as Unavailable") \
 M(ACTOR_ALIVE, "actor.alive", "*", "supervisor", "", "-", "heartbeat") \
@@ -23,10 +23,10 @@ M(ACTOR_HANG, "actor.hang", "bus", "*", "ms:int", "-", "fault injection: do noth
 M(REQUEST_CANCEL, "request.cancel", "*", "*", "id:int", "-", "the sender no longer waits for the answer of its request") \
 M(BUS_UNDELIVERABLE, "bus.undeliverable", "bus", "*", "to:text type:text reason:text", "-", "a message reached nobody; answers requests as a fault") \
 M(BUS_STATS, "bus.stats", "*", "bus", "", "messages:list tapped:int", "counters: per type {type count bytes undeliverable full}; how many messages taps were shown") \
-M(SOURCE_PODS, "source.pods", "manifest-watcher api-watcher", "pod-manager", "source:text pods:list", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated") \
-M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher api-watcher", "", "-", "send SOURCE_PODS again") \
+M(SOURCE_PODS, "source.pods", "manifest-watcher", "pod-manager", "source:text pods:list", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated") \
+M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher", "", "-", "send SOURCE_PODS again") \
 M(POD_SYNC, "pod.sync", "pod-manager", "pod-worker/*", "pod:map terminate:bool grace:int? reason:text? message:text? runtime_only:bool? status:map?", "-", "the pod as it should be; terminate: stop it, at most `grace` seconds; status: the last one known") \
-M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager status-reporter", "uid:text status:map? finished:bool pod:map?", "-", "the status as it is; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
+M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map? finished:bool pod:map?", "-", "the status as it is; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
 M(POD_LIST, "pod.list", "*", "pod-manager", "", "items:list", "all pods with their status, as GET /pods shows them") \
 M(POD_ORPHAN, "pod.orphan", "runtime-watcher", "pod-manager", "uid:text namespace:text name:text", "-", "the runtime has a pod whose worker does not exist") \
 M(POD_RUNTIME, "pod.runtime", "runtime-watcher", "pod-worker/*", "listed_at:int sandboxes:list containers:list", "-", "what the runtime lists of the pod (CRI PodSandbox and Container), after a change") \

@@ -40,9 +40,6 @@ probe_outcome_t probe_outcome_grpc (const node_t *response);
 probe_outcome_t probe_outcome_grpc_fault (const fault_t *fault, int64_t timeout_s);
 probe_outcome_t probe_outcome_grpc_unreached (const char *address, int64_t timeout_s);
 
-/* A probe that cannot even be tried (no such named port): OUTCOME_UNKNOWN. */
-probe_outcome_t probe_outcome_untried (const fault_t *fault);
-
 /* True for the two internal errors. */
 bool probe_outcome_is_error (const probe_outcome_t *self);
 

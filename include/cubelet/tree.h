@@ -124,6 +124,9 @@ const char *node_as_text (const node_t *node, const char *otherwise);
 int64_t node_as_int (const node_t *node, int64_t otherwise);
 bool node_as_bool (const node_t *node, bool otherwise);
 
+/* The bytes of a text or of binary data; "" and size 0 for anything else. */
+const char *node_as_bytes (const node_t *node, size_t *size_p);
+
 /* The same for map[key]. */
 const char *node_get_text (const node_t *map, const char *key, const char *otherwise);
 int64_t node_get_int (const node_t *map, const char *key, int64_t otherwise);

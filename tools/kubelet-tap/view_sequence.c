@@ -101,7 +101,7 @@ draw (const view_sequence_t *self, int from, int to, const char *label,
     int right = (from < to ? to : from) * column - 1;
     if (right < left)
         right = left + column - 3;
-    memset (line + left, '-', (size_t) (right - left + 1));
+    memset (line + left, '-', (size_t) right + 1 - (size_t) left);
     line[from < to ? right : left] = from < to ? '>' : '<';
     int length = (int) strlen (label);
     if (length > right - left - 1)
