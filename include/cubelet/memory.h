@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* `OWNED (tree_destroy) tree_t *tree = ...;` is destroyed when the variable leaves its scope. */
-#define OWNED(destructor) __attribute__ ((cleanup (destructor)))
+/* `OWNED (tree_destroy) tree_t *tree = ...;` is destroyed when the variable leaves its scope. Some
+   are there for that only, so not using one is no mistake. */
+#define OWNED(destructor) __attribute__ ((cleanup (destructor), unused))
 
 /* Hands an owned pointer on: yields its value and leaves NULL behind. */
 #define STEAL(ptr)                                                                                 \
