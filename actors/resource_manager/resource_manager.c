@@ -11,6 +11,7 @@
    Source: reference/pod-to-cri.md 3. */
 #include "cgroup_fs.h"
 #include "cubelet/actors.h"
+#include "cubelet/askers.h"
 #include "cubelet/cgroup_path.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -50,7 +51,7 @@ typedef struct {
 typedef struct {
     manager_t *manager;
     char *uid;
-    zlistx_t *waiting; // return_address_t
+    askers_t *askers; // for its end
     int tries;
     uint64_t timer;
 } removal_t;
@@ -194,9 +195,7 @@ removal_destroy (void **self_p)
 {
     removal_t *self = *self_p;
     actor_timer_cancel (self->manager->actor, &self->timer);
-    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
-        return_address_destroy (&address);
-    zlistx_destroy (&self->waiting);
+    askers_destroy (&self->askers);
     free (self->uid);
     free (self);
     *self_p = NULL;
@@ -208,7 +207,7 @@ removal_new (manager_t *manager, const char *uid)
     removal_t *self = memory_new (1, sizeof *self);
     self->manager = manager;
     self->uid = text_copy (uid);
-    self->waiting = zlistx_new();
+    self->askers = askers_new();
     zhashx_insert (manager->removals, uid, self);
     return self;
 }
@@ -224,8 +223,7 @@ finish_removal (removal_t *self, const fault_t *fault)
         if (set_class (manager, "Burstable", &ignored) < 0)
             LOG_WARNING ("QoS cgroup not set err=%s", ignored.text);
     }
-    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
-        actor_answer (manager->actor, &address, NULL, fault);
+    askers_answer (self->askers, manager->actor, NULL, fault);
     zhashx_delete (manager->removals, self->uid);
 }
 
@@ -280,11 +278,11 @@ on_remove (void *state, const message_t *message, fault_t *fault)
     }
     removal_t *removal = zhashx_lookup (self->removals, uid);
     if (removal) {
-        zlistx_add_end (removal->waiting, return_address_new (message));
+        askers_add (removal->askers, message);
         return 0;
     }
     removal = removal_new (self, uid);
-    zlistx_add_end (removal->waiting, return_address_new (message));
+    askers_add (removal->askers, message);
     work_on_removal (self, removal);
     return 0;
 }

@@ -8,6 +8,7 @@
    (resource -> quantity, for resourceFieldRef)}, all optional.
    Source: reference/node-and-server.md 7, reference/pod-to-cri.md 1 and 5.3. */
 #include "cubelet/actors.h"
+#include "cubelet/askers.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
@@ -51,7 +52,7 @@ typedef struct {
 typedef struct {
     manager_t *manager;
     char *uid;
-    zlistx_t *waiting; // return_address_t
+    askers_t *askers; // for its end
     tree_removal_t *removal;
     uint64_t timer;
 } removal_t;
@@ -356,9 +357,7 @@ removal_destroy (void **self_p)
 {
     removal_t *self = *self_p;
     actor_timer_cancel (self->manager->actor, &self->timer);
-    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
-        return_address_destroy (&address);
-    zlistx_destroy (&self->waiting);
+    askers_destroy (&self->askers);
     tree_removal_destroy (&self->removal);
     free (self->uid);
     free (self);
@@ -371,7 +370,7 @@ removal_new (manager_t *manager, const char *uid)
     removal_t *self = memory_new (1, sizeof *self);
     self->manager = manager;
     self->uid = text_copy (uid);
-    self->waiting = zlistx_new();
+    self->askers = askers_new();
     zhashx_insert (manager->removals, uid, self);
     return self;
 }
@@ -381,8 +380,7 @@ static void
 finish_removal (removal_t *self, const fault_t *fault)
 {
     manager_t *manager = self->manager;
-    for (return_address_t *address; (address = zlistx_detach (self->waiting, NULL));)
-        actor_answer (manager->actor, &address, NULL, fault);
+    askers_answer (self->askers, manager->actor, NULL, fault);
     zhashx_delete (manager->removals, self->uid);
 }
 
@@ -424,7 +422,7 @@ on_teardown (void *state, const message_t *message, fault_t *fault)
     bool is_new = !removal;
     if (is_new)
         removal = removal_new (self, uid);
-    zlistx_add_end (removal->waiting, return_address_new (message));
+    askers_add (removal->askers, message);
     if (is_new)
         start_removal (removal);
     return 0;
