@@ -102,7 +102,14 @@ run (const kubelet_options_t *options, fault_t *fault)
         return -1;
     LOG_INFO ("Kubelet version version=%s node=%s", kubelet_version_text(), facts.node_name);
     warn_of_what_is_missing (options);
-    launch_t launch = { &options->config, &facts, options->start_window, .is_standalone = true };
+    launch_t launch = {
+        .config = &options->config,
+        .facts = &facts,
+        .start_window = options->start_window,
+        .kubeconfig = options->kubeconfig,
+        .bootstrap_kubeconfig = options->bootstrap_kubeconfig,
+        .is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig,
+    };
     supervised_t actors[LAUNCH_ACTORS_MAX];
     size_t count = launch_actors (&launch, options->tree, actors);
     OWNED (free_text) char *tap = text_format ("ipc://%s/tap.sock", options->socket_dir);

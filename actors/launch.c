@@ -6,6 +6,15 @@ const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
 
 typedef node_t make_args_fn (const launch_t *launch, tree_t *tree);
 
+typedef bool is_needed_fn (const launch_t *launch);
+
+static bool
+has_manifests (const launch_t *launch)
+{
+    const char *path = launch->config->static_pod_path;
+    return path && path[0];
+}
+
 static node_t
 list_of (tree_t *tree, text_list_t list)
 {
@@ -67,8 +76,7 @@ static node_t
 pod_manager_args (const launch_t *launch, tree_t *tree)
 {
     node_t sources = node_array();
-    const char *path = launch->config->static_pod_path;
-    if (path && path[0])
+    if (has_manifests (launch))
         node_append (tree, &sources, node_text (tree, "file"));
     node_t args = node_map();
     node_set (tree, &args, "sources", sources);
@@ -175,6 +183,7 @@ server_args (const launch_t *launch, tree_t *tree)
 static const struct {
     const actor_class_t *class;
     make_args_fn *make_args;
+    is_needed_fn *is_needed; // NULL: always
 } ACTORS[] = {
     { &event_recorder_class, node_name_args },
     { &runtime_class, runtime_args },
@@ -184,7 +193,7 @@ static const struct {
     { &probe_manager_class, node_name_args },
     { &runtime_watcher_class, no_args },
     { &pod_manager_class, pod_manager_args },
-    { &manifest_watcher_class, manifest_watcher_args },
+    { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &server_class, server_args },
 };
 _Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
@@ -194,8 +203,7 @@ launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors)
 {
     size_t count = 0;
     for (size_t i = 0; i < sizeof ACTORS / sizeof *ACTORS; i++) {
-        const char *path = launch->config->static_pod_path;
-        if (ACTORS[i].class == &manifest_watcher_class && (!path || !path[0]))
+        if (ACTORS[i].is_needed && !ACTORS[i].is_needed (launch))
             continue;
         node_t *args = tree_alloc (tree, sizeof *args);
         *args = ACTORS[i].make_args (launch, tree);

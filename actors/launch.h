@@ -4,14 +4,16 @@
 #include "cubelet/node_facts.h"
 #include "cubelet/supervisor.h"
 
-#define LAUNCH_ACTORS_MAX 16
+#define LAUNCH_ACTORS_MAX 32
 
 /* What the program found out before any actor runs. Everything is borrowed. */
 typedef struct {
     const kubelet_config_t *config;
     const node_facts_t *facts;
-    int64_t start_window; // 0: twice the cores
-    bool is_standalone;   // no API server, so no Node object
+    int64_t start_window;             // 0: twice the cores
+    bool is_standalone;               // no API server, so no Node object
+    const char *kubeconfig;           // of the API server; NULL: none
+    const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
 } launch_t;
 
 /* Fills `actors` (room for LAUNCH_ACTORS_MAX) in the order in which they are to start; the

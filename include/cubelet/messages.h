@@ -25,16 +25,30 @@ M(BUS_UNDELIVERABLE, "bus.undeliverable", "bus", "*", "to:text type:text reason:
 M(BUS_STATS, "bus.stats", "*", "bus", "", "messages:list tapped:int", "counters: per type {type count bytes undeliverable full}; how many messages taps were shown") \
 M(SOURCE_PODS, "source.pods", "manifest-watcher", "pod-manager", "source:text pods:list", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated") \
 M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher", "", "-", "send SOURCE_PODS again") \
+M(SOURCE_POD, "source.pod", "api-watcher", "pod-manager", "source:text uid:text pod:map?", "-", "one pod of a source changed or is new; without pod: it is gone from the source") \
 M(POD_SYNC, "pod.sync", "pod-manager", "pod-worker/*", "pod:map terminate:bool grace:int? reason:text? message:text? runtime_only:bool? status:map?", "-", "the pod as it should be; terminate: stop it, at most `grace` seconds; status: the last one known") \
 M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map? finished:bool pod:map?", "-", "the status as it is; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
 M(POD_LIST, "pod.list", "*", "pod-manager", "", "items:list", "all pods with their status, as GET /pods shows them") \
+M(POD_GET, "pod.get", "*", "pod-manager", "namespace:text name:text uid:text?", "pod:map uid:text", "one pod with its status, found by name (a mirror pod's UID means its static pod); uid: the one on this node") \
+M(POD_EVICT, "pod.evict", "resource-manager", "pod-manager", "uid:text reason:text message:text grace:int?", "", "fail this pod with reason and message (Evicted, Preempting, Terminated); answered when its containers have stopped") \
+M(POD_REPORT, "pod.report", "pod-manager", "status-reporter", "pod:map status:map? finished:bool running:bool mirror:map?", "-", "a pod as the API server should have it: status: ours; running: containers may still run; finished: nothing is left on the node; mirror: a static pod's mirror, as the API server has it") \
+M(POD_FORGET, "pod.forget", "pod-manager", "status-reporter", "uid:text", "-", "the pod is gone from its source: nothing is reported of it any more") \
+M(MIRROR_ORPHAN, "mirror.orphan", "pod-manager", "status-reporter", "namespace:text name:text uid:text", "-", "a mirror pod without a static pod: delete it") \
 M(POD_ORPHAN, "pod.orphan", "runtime-watcher", "pod-manager", "uid:text namespace:text name:text", "-", "the runtime has a pod whose worker does not exist") \
 M(POD_RUNTIME, "pod.runtime", "runtime-watcher", "pod-worker/*", "listed_at:int sandboxes:list containers:list", "-", "what the runtime lists of the pod (CRI PodSandbox and Container), after a change") \
 M(RUNTIME_STATE, "runtime.state", "runtime", "*", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list?", "-", "the runtime came, went or changed its conditions") \
 M(RUNTIME_STATE_GET, "runtime.state.get", "*", "runtime", "", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list?", "the same, on demand") \
 M(RUNTIME_EVENT, "runtime.event", "runtime", "runtime-watcher", "container_id:text pod_uid:text? kind:text", "-", "a streamed runtime event: something changed; kind created started stopped deleted oom") \
-M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; faults carry `reason: message`") \
-M(VOLUME_SETUP, "volume.setup", "pod-worker/*", "volume-manager", "pod:map", "volumes:map", "mount the pod's volumes: name -> {host_path read_only kind}") \
+M(API_REQUEST, "api.request", "*", "api-client", "method:text path:text query:text? content_type:text? body:any? timeout_ms:int?", "code:int body:any?", "one request to the API server, JSON both ways; code is the HTTP status, whatever it is; a fault means that no answer came") \
+M(OBJECT_WATCH, "object.watch", "pod-worker/*", "*", "uid:text refs:list", "-", "all API objects that the pod of this UID uses, {kind namespace name}; replaces what it said before; an empty list ends it") \
+M(OBJECT_STATE, "object.state", "*", "pod-worker/*", "objects:list", "-", "what is known of them: {kind namespace name found:bool object:map? error:text?}, all of them, again after each change") \
+M(SERVICE_LIST, "service.list", "pod-worker/*", "api-watcher", "namespace:text", "services:list", "the Services whose variables a pod of this namespace gets; Unavailable until they have been read once") \
+M(TOKEN_GET, "token.get", "pod-worker/*", "token-manager", "namespace:text service_account:text pod_name:text pod_uid:text audience:text? expiration_seconds:int?", "token:text expires_at:int", "a service account token bound to the pod, from the cache while it is fresh") \
+M(NODE_OBJECT, "node.object", "api-watcher", "*", "node:map?", "-", "this node's Node as the API server has it; without: there is none") \
+M(NODE_PRESSURE, "node.pressure", "resource-manager", "*", "memory:bool disk:bool pid:bool", "-", "the node's pressure conditions") \
+M(STATS_SUMMARY, "stats.summary", "*", "stats-provider", "only_cpu_and_memory:bool?", "summary:map", "the Summary of /stats/summary") \
+M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map? secrets:list?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; secrets: the pod's imagePullSecrets; faults carry `reason: message`") \
+M(VOLUME_SETUP, "volume.setup", "pod-worker/*", "volume-manager", "pod:map objects:list? tokens:list?", "volumes:map", "mount the pod's volumes: name -> {host_path read_only kind}; objects as in object.state; tokens: {service_account audience expiration_seconds token}") \
 M(VOLUME_SUBPATH, "volume.subpath", "pod-worker/*", "volume-manager", "pod_uid:text container:text index:int volume:text host_path:text sub_path:text read_only:bool?", "host_path:text", "bind one subPath, safely") \
 M(VOLUME_TEARDOWN, "volume.teardown", "pod-worker/*", "volume-manager", "pod_uid:text", "", "unmount all of a pod's volumes and remove its directory") \
 M(CGROUP_ENSURE, "cgroup.ensure", "pod-worker/*", "resource-manager", "pod:map", "", "make the pod's cgroup with its limits") \
