@@ -1,0 +1,1 @@
+"""An in-memory Kubernetes API server for the tests: see README.md."""

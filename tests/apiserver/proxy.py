@@ -1,0 +1,104 @@
+"""Requests that the API server passes on to a node's kubelet: logs, exec, attach, port-forward, nodes/proxy."""
+import asyncio
+import ssl
+import urllib.parse
+
+from .errors import ApiError
+from .resources import of
+
+BLOCK = 64 * 1024
+
+
+class Proxy:
+    """Connects to kubelets with the API server's client certificate."""
+
+    def __init__(self, store, key, certificate):
+        self.store = store
+        self.context = ssl.create_default_context()
+        self.context.check_hostname = False  # as a kube-apiserver without --kubelet-certificate-authority
+        self.context.verify_mode = ssl.CERT_NONE
+        self.context.load_cert_chain(certificate, key)
+
+    def address(self, name):
+        """(host, port) of a node's kubelet."""
+        node = self.store.get(of('nodes'), None, name)
+        status = node.get('status', {})
+        port = status.get('daemonEndpoints', {}).get('kubeletEndpoint', {}).get('Port')
+        addresses = {row['type']: row['address'] for row in reversed(status.get('addresses') or [])}
+        host = addresses.get('InternalIP') or addresses.get('Hostname')
+        if not host or not port:
+            raise ApiError(503, f'node "{name}" has said no address or no kubelet port')
+        return host, port
+
+    async def run(self, request, node, target):
+        """Pass a request on to `target` and its answer back; afterwards the connection is used up."""
+        host, port = self.address(node)
+        try:
+            reader, writer = await asyncio.wait_for(
+                asyncio.open_connection(host, port, ssl=self.context), 10)
+        except (OSError, asyncio.TimeoutError) as error:
+            raise ApiError(500, f'error dialing backend: dial tcp {host}:{port}: {error}') from None
+        client = request.connection
+        client.is_closing = True
+        keep = [f'{key}: {value}' for key, value in _raw_headers(request)
+                if key.lower() not in ('host', 'authorization', 'connection', 'content-length', 'transfer-encoding')]
+        connection = request.headers.get('connection', '') if request.wants_upgrade else 'close'
+        head = [f'{request.method} {target} HTTP/1.1', f'Host: {host}:{port}', f'Connection: {connection}', *keep]
+        if request.body or not request.wants_upgrade:
+            head.append(f'Content-Length: {len(request.body)}')
+        try:
+            writer.write('\r\n'.join(head + ['', '']).encode() + request.body)
+            await asyncio.gather(_pump(client.reader, writer), _pump(reader, client.writer, ends=(writer,)))
+        finally:
+            writer.close()
+        return 101 if request.wants_upgrade else 200
+
+
+def _raw_headers(request):
+    for line in request.head.decode('latin-1').split('\r\n')[1:-2]:
+        key, _, value = line.partition(':')
+        yield key, value.strip()
+
+
+async def _pump(reader, writer, ends=()):
+    """Pass bytes on until one side ends; then end the other."""
+    try:
+        while True:
+            data = await reader.read(BLOCK)
+            if not data:
+                break
+            writer.write(data)
+            await writer.drain()
+    except (OSError, asyncio.IncompleteReadError):
+        pass
+    for other in (writer, *ends):
+        other.close()
+
+
+def pod_target(pod, subresource, request):
+    """The kubelet's path for a pod's subresource."""
+    meta = pod['metadata']
+    query = urllib.parse.parse_qs(request.raw_query, keep_blank_values=True)
+    names = [item['name'] for kind in ('containers', 'initContainers', 'ephemeralContainers')
+             for item in pod['spec'].get(kind) or []]
+    if subresource == 'portforward':
+        return f'/portForward/{meta["namespace"]}/{meta["name"]}?{request.raw_query}'.rstrip('?')
+    container = query.pop('container', [''])[0]
+    if not container:
+        if len(pod['spec']['containers']) != 1:
+            raise ApiError(400, f'a container name must be specified for pod {meta["name"]}, choose one of: '
+                           f'[{" ".join(names)}]')
+        container = names[0]
+    elif container not in names:
+        raise ApiError(400, f'container {container} is not valid for pod {meta["name"]}')
+    if subresource == 'log':
+        path = f'/containerLogs/{meta["namespace"]}/{meta["name"]}/{container}'
+    else:
+        path = f'/{subresource}/{meta["namespace"]}/{meta["name"]}/{container}'
+        for kubelet, ours in (('input', 'stdin'), ('output', 'stdout'), ('error', 'stderr')):
+            if query.pop(ours, ['false'])[0] in ('true', '1'):
+                query[kubelet] = ['1']
+        if query.pop('tty', ['false'])[0] in ('true', '1'):
+            query['tty'] = ['1']
+    text = urllib.parse.urlencode(query, doseq=True)
+    return f'{path}?{text}' if text else path
