@@ -15,6 +15,12 @@ has_manifests (const launch_t *launch)
     return path && path[0];
 }
 
+static bool
+has_api_server (const launch_t *launch)
+{
+    return !launch->is_standalone;
+}
+
 static node_t
 list_of (tree_t *tree, text_list_t list)
 {
@@ -195,6 +201,7 @@ static const struct {
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &server_class, server_args },
+    { &status_reporter_class, node_name_args, has_api_server },
 };
 _Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
 

@@ -1,0 +1,95 @@
+/* mirror_sync.c - mirror pods: made for static pods, replaced when they are wrong, removed when
+   their static pod is gone (reference/pod-lifecycle.md 3.2). */
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/mirror_pod.h"
+#include "status_reporter.h"
+
+/* A wrong one goes only while its successor is wanted; else pod-manager says that it is an
+ * orphan.*/
+static bool
+may_have_mirror (const entry_t *self)
+{
+    return self->kind == ENTRY_STATIC && !self->is_terminating && !self->is_finished;
+}
+
+bool
+mirror_needs_work (const entry_t *self)
+{
+    if (self->kind == ENTRY_ORPHAN)
+        return true;
+    if (!may_have_mirror (self))
+        return false;
+    return self->api_uid ? self->is_mirror_wrong : self->reporter->node_uid != NULL;
+}
+
+// ---- making one ----
+
+static void
+on_created (void *state, const message_t *reply, const fault_t *came, void *context)
+{
+    (void) state;
+    entry_t *self = *(entry_t **) context;
+    fault_t fault = { 0 };
+    self->call = 0;
+    const node_t *mirror = api_reply_check (reply, came, &fault);
+    if (!mirror) {
+        // also when the name is taken: by a mirror that we are not told of yet, or by a stranger
+        entry_failed (self, "Failed creating a mirror pod", &fault);
+        return;
+    }
+    LOG_INFO ("Mirror pod created pod=%s/%s uid=%s", self->ns, self->name, self->uid);
+    text_replace (&self->api_uid, "%s", node_get_text (node_get (mirror, "metadata"), "uid", ""));
+    self->is_mirror_wrong = false;
+    self->backoff = (backoff_t){ 0 };
+    self->sent = 0;
+    self->needs_sync = self->status.bytes != NULL;
+    entry_end (self);
+}
+
+static void
+create (entry_t *self)
+{
+    const reporter_t *reporter = self->reporter;
+    OWNED (tree_destroy) tree_t *pod = packed_tree (&self->pod);
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text) char *path = api_path ("/api/v1", self->ns, "pods", NULL, NULL);
+    node_t mirror = mirror_pod (tree, tree_root (pod), reporter->node_name, reporter->node_uid);
+    api_call_t call = { .method = "POST", .path = path, .body = &mirror };
+    self->call = api_call (reporter->actor, &call, on_created, &self, sizeof self);
+}
+
+// ---- removing one ----
+
+static void
+on_removed (void *state, const message_t *reply, const fault_t *came, void *context)
+{
+    (void) state;
+    entry_t *self = *(entry_t **) context;
+    fault_t fault = { 0 };
+    self->call = 0;
+    bool is_gone = api_reply_check (reply, came, &fault) || fault.code == FAULT_NOT_FOUND
+                   || fault.code == FAULT_ABORTED;
+    if (!is_gone) {
+        entry_failed (self, "Failed deleting a mirror pod", &fault);
+        return;
+    }
+    LOG_INFO ("Mirror pod deleted pod=%s/%s uid=%s", self->ns, self->name, self->api_uid);
+    if (self->kind == ENTRY_ORPHAN) {
+        entry_forget (self);
+        return;
+    }
+    free_text (&self->api_uid);
+    self->is_mirror_wrong = false;
+    self->sent = 0;
+    entry_end (self);
+}
+
+void
+mirror_sync_start (entry_t *self)
+{
+    if (self->api_uid)
+        entry_delete (self, on_removed);
+    else
+        create (self);
+}
