@@ -173,6 +173,19 @@ no_args (const launch_t *launch, tree_t *tree)
     return node_map();
 }
 
+/* Without --kubeconfig the bootstrap credentials are better than none. */
+static node_t
+api_client_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    node_set_text (tree, &args, "kubeconfig",
+                   launch->kubeconfig ? launch->kubeconfig : launch->bootstrap_kubeconfig);
+    node_set_int (tree, &args, "qps", config->kube_api_qps);
+    node_set_int (tree, &args, "burst", config->kube_api_burst);
+    return args;
+}
+
 static node_t
 server_args (const launch_t *launch, tree_t *tree)
 {
@@ -191,6 +204,7 @@ static const struct {
     make_args_fn *make_args;
     is_needed_fn *is_needed; // NULL: always
 } ACTORS[] = {
+    { &api_client_class, api_client_args, has_api_server },
     { &event_recorder_class, node_name_args },
     { &runtime_class, runtime_args },
     { &image_puller_class, image_puller_args },

@@ -3,11 +3,20 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "http_fault.h"
+#include <netinet/tcp.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
-#define SINGLE_BUFFER_BYTES 4096L // of a connection that is used once; libcurl's own is 16 KiB
-#define GREETING_BYTES 64         // of something that is no HTTP are enough to say so
+#define SMALL_BUFFER_BYTES 4096L // of a connection used once, and of streams; libcurl's: 16 KiB
+#define GREETING_BYTES 64        // of something that is no HTTP are enough to say so
+
+/* When a shared connection's peer counts as gone: after 15 s and three probes, or 30 s without an
+   acknowledgement. */
+#define PEER_IDLE_S 15
+#define PEER_PROBE_S 5
+#define PEER_PROBES 3
+#define PEER_SILENCE_MS 30000
 
 // ---- the body ----
 
@@ -44,7 +53,7 @@ on_data (char *bytes, size_t unit, size_t count, void *user)
         return 0;
     if (status_of (self) == 0) // what counts as HTTP/0.9: something else speaks
         goes_on = keep_bytes (self, bytes, size, GREETING_BYTES) && !memchr (bytes, '\n', size);
-    else if (self->request.on_body)
+    else if (self->request.on_body && status_of (self) / 100 == 2)
         goes_on =
             !(self->is_unwanted = !self->request.on_body (self->request.context, bytes, size));
     else
@@ -114,18 +123,78 @@ set_method (transfer_t *self)
 }
 
 static void
+set_pem (CURL *easy, CURLoption option, http_pem_t pem)
+{
+    struct curl_blob blob = { .data = (char *) pem.bytes, .len = pem.size };
+    if (pem.bytes)
+        curl_easy_setopt (easy, option, &blob);
+}
+
+static void
 set_security (CURL *easy, const http_request_t *request)
 {
     if (request->is_unverified) {
         curl_easy_setopt (easy, CURLOPT_SSL_VERIFYPEER, 0L);
         curl_easy_setopt (easy, CURLOPT_SSL_VERIFYHOST, 0L);
     }
+    if (request->ca_file || request->ca.bytes) // then the system's count no more
+        curl_easy_setopt (easy, CURLOPT_CAPATH, NULL);
     if (request->ca_file)
         curl_easy_setopt (easy, CURLOPT_CAINFO, request->ca_file);
     if (request->certificate_file)
         curl_easy_setopt (easy, CURLOPT_SSLCERT, request->certificate_file);
     if (request->key_file)
         curl_easy_setopt (easy, CURLOPT_SSLKEY, request->key_file);
+    set_pem (easy, CURLOPT_CAINFO_BLOB, request->ca);
+    set_pem (easy, CURLOPT_SSLCERT_BLOB, request->certificate);
+    set_pem (easy, CURLOPT_SSLKEY_BLOB, request->key);
+}
+
+/* A peer that vanished without a word is noticed, whether something is under way to it (the user
+   timeout) or nothing is (the keepalive). A socket that refuses these options works without. */
+static int
+set_socket (void *user, curl_socket_t fd, curlsocktype purpose)
+{
+    (void) user, (void) purpose;
+    static const struct {
+        int level, option, value;
+    } OPTIONS[] = {
+        { SOL_SOCKET, SO_KEEPALIVE, 1 },
+        { IPPROTO_TCP, TCP_KEEPIDLE, PEER_IDLE_S },
+        { IPPROTO_TCP, TCP_KEEPINTVL, PEER_PROBE_S },
+        { IPPROTO_TCP, TCP_KEEPCNT, PEER_PROBES },
+        { IPPROTO_TCP, TCP_USER_TIMEOUT, PEER_SILENCE_MS },
+    };
+    for (size_t i = 0; i < COUNT_OF (OPTIONS); i++)
+        (void) setsockopt (fd, OPTIONS[i].level, OPTIONS[i].option, &OPTIONS[i].value,
+                           sizeof OPTIONS[i].value);
+    return CURL_SOCKOPT_OK;
+}
+
+static void
+set_connection (CURL *easy, const http_request_t *request, struct curl_slist *connect_to)
+{
+    bool is_of_environment =
+        request->proxy && strcmp (request->proxy, HTTP_PROXY_OF_ENVIRONMENT) == 0;
+    if (!is_of_environment)
+        curl_easy_setopt (easy, CURLOPT_PROXY, request->proxy ? request->proxy : "");
+    if (connect_to)
+        curl_easy_setopt (easy, CURLOPT_CONNECT_TO, connect_to);
+    if (request->connect_timeout_ms > 0)
+        curl_easy_setopt (easy, CURLOPT_CONNECTTIMEOUT_MS, (long) request->connect_timeout_ms);
+    if (request->is_shared) {
+        // only TLS says early whether the server offers HTTP/2; a plain server's first answer would
+        // have to be waited for
+        bool is_https = strncasecmp (request->url, "https:", 6) == 0;
+        curl_easy_setopt (easy, CURLOPT_PIPEWAIT, is_https ? 1L : 0L);
+        curl_easy_setopt (easy, CURLOPT_SOCKOPTFUNCTION, set_socket);
+    }
+    if (request->is_single || request->is_connect_only) {
+        curl_easy_setopt (easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt (easy, CURLOPT_FORBID_REUSE, 1L);
+    }
+    if (request->is_single || request->is_connect_only || request->on_body)
+        curl_easy_setopt (easy, CURLOPT_BUFFERSIZE, SMALL_BUFFER_BYTES);
 }
 
 /* Everything that stays the same over redirects. libcurl copies the texts. */
@@ -142,17 +211,12 @@ set_options (transfer_t *self)
     curl_easy_setopt (easy, CURLOPT_ERRORBUFFER, self->curl_text);
     curl_easy_setopt (easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt (easy, CURLOPT_QUICK_EXIT, 1L); // never join a thread that looks up a name
-    curl_easy_setopt (easy, CURLOPT_PROXY, "");      // not even from the environment
     curl_easy_setopt (easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt (easy, CURLOPT_PATH_AS_IS, 1L);
     curl_easy_setopt (easy, CURLOPT_HTTP09_ALLOWED, 1L); // to see what a server says that is none
     curl_easy_setopt (easy, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt (easy, CURLOPT_CONNECT_ONLY, request->is_connect_only ? 1L : 0L);
-    if (request->is_single || request->is_connect_only) {
-        curl_easy_setopt (easy, CURLOPT_FRESH_CONNECT, 1L);
-        curl_easy_setopt (easy, CURLOPT_FORBID_REUSE, 1L);
-        curl_easy_setopt (easy, CURLOPT_BUFFERSIZE, SINGLE_BUFFER_BYTES);
-    }
+    set_connection (easy, request, self->connect_to);
     set_security (easy, request);
     set_method (self);
 }
@@ -163,6 +227,8 @@ open_easy (transfer_t *self)
     self->easy = curl_easy_init();
     if (!self->easy)
         abort(); // out of memory
+    if (self->target)
+        self->connect_to = append_header (NULL, self->target);
     set_options (self);
     set_headers (self, true);
 }
@@ -193,6 +259,7 @@ transfer_new (uint64_t id, const http_request_t *request)
     self->first_url = text_copy (request->url);
     self->url = text_copy (request->url);
     self->asked = copy_headers (request->headers);
+    self->target = request->connect_to ? text_format ("::%s", request->connect_to) : NULL;
     if (request->timeout_ms > 0)
         self->deadline_ms = clock_monotonic_ms() + request->timeout_ms;
     fault_t fault = { 0 };
@@ -215,6 +282,7 @@ transfer_destroy (transfer_t **self_p)
     if (self->easy) {
         curl_easy_cleanup (self->easy);
         curl_slist_free_all (self->headers);
+        curl_slist_free_all (self->connect_to);
     }
     for (http_header_t *header = self->asked; header->name; header++) {
         free ((char *) header->name);
@@ -222,6 +290,7 @@ transfer_destroy (transfer_t **self_p)
     }
     free (self->asked);
     free (self->method);
+    free (self->target);
     free (self->first_url);
     free (self->url);
     free (self->referer);

@@ -17,7 +17,8 @@ typedef struct transfer {
     transfer_state_t state;
     http_request_t request; // of its pointers only functions and context are good
     char *method, *first_url, *url, *referer;
-    struct curl_slist *headers;
+    char *target; // "::host:port", NULL: the URL's
+    struct curl_slist *headers, *connect_to;
     http_header_t *asked; // copies; ends with a NULL name
     int64_t deadline_ms;  // clock_monotonic_ms; 0: none
     unsigned requests;    // made so far

@@ -14,3 +14,4 @@ extern const actor_class_t event_recorder_class;
 extern const actor_class_t resource_manager_class;
 extern const actor_class_t server_class;
 extern const actor_class_t status_reporter_class;
+extern const actor_class_t api_client_class;

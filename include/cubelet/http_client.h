@@ -3,8 +3,8 @@
 
    libcurl's multi interface does the work; it is initialised with the first request, so that a
    client that never asks costs next to nothing. HTTP/1.1, and HTTP/2 where an https server offers
-   it. Nothing blocks: names are looked up in a thread of libcurl. No proxy is used, whatever the
-   environment says, no cookies are kept, nothing is decompressed.
+   it. Nothing blocks: names are looked up in a thread of libcurl. No proxy is used unless the
+   request says so, no cookies are kept, nothing is decompressed.
 
    No callback runs inside http_request or http_cancel: they run from the loop. Belongs to the
    actor's thread. */
@@ -65,8 +65,17 @@ typedef bool http_body_fn (void *context, const char *bytes, size_t size);
    header, or what the server sent), FAULT_CANCELLED, FAULT_UNKNOWN. */
 typedef void http_done_fn (void *context, const http_response_t *response, const fault_t *fault);
 
-/* What to ask. Everything is copied; zero is a sensible value of every field but url and
-   on_done. */
+/* PEM in memory; no bytes: none. */
+typedef struct {
+    const char *bytes;
+    size_t size;
+} http_pem_t;
+
+/* The proxy that HTTPS_PROXY, HTTP_PROXY and NO_PROXY name. */
+#define HTTP_PROXY_OF_ENVIRONMENT "environment"
+
+/* What to ask. Everything but the PEMs is copied; zero is a sensible value of every field but url
+   and on_done. */
 typedef struct {
     const char *method; // NULL: GET
     const char *url;    // http:// or https://
@@ -77,16 +86,21 @@ typedef struct {
     size_t body_size;
 
     int64_t timeout_ms;         // for all of it: redirects, the last byte of the body; 0: none
+    int64_t connect_timeout_ms; // for the connection, TLS included; 0: libcurl's 300 s
     size_t body_limit;          // bytes kept of the body; the rest is cut off
     http_redirect_fn *redirect; // NULL: none is followed. Only GET and HEAD are.
     bool is_single;             // a connection of its own, closed afterwards
+    bool is_shared;             // one HTTP/2 connection for all, which notices a dead peer in 30 s
     bool is_connect_only;       // open the TCP connection and close it: no request is sent
 
     bool is_unverified;                      // any certificate will do
     const char *ca_file;                     // PEM; NULL: the system's
     const char *certificate_file, *key_file; // PEM, of the client; NULL: none
+    http_pem_t ca, certificate, key;         // the same from memory, borrowed until the end
+    const char *connect_to;                  // "host:port" to connect to, not the URL's; or NULL
+    const char *proxy;                       // its URL; or HTTP_PROXY_OF_ENVIRONMENT; NULL: none
 
-    http_body_fn *on_body; // streams the body instead of keeping it; NULL: keep
+    http_body_fn *on_body; // streams the body of a status 2xx instead of keeping it; NULL: keep
     http_done_fn *on_done;
     void *context;
 } http_request_t;
