@@ -5,9 +5,9 @@ import copy
 import json
 import time
 
-from . import auth, cluster, defaults, errors, merge_keys, patch, pods, proxy, selection, signing, tables
+from . import auth, cluster, defaults, errors, merge_keys, patch, pods, proxy, protobuf, selection, signing, tables
 from .errors import ApiError
-from .resources import BY_KIND, BY_PATH, of
+from .resources import BY_PATH, of
 from .store import key_of, now
 from .wire import encode
 
@@ -56,6 +56,13 @@ class Target:
                                self.namespace or '', name, '', query, body)
 
 
+def read_body(request):
+    """A request's body as an object, or None."""
+    if request.headers.get('content-type', '').startswith(protobuf.CONTENT_TYPE) and request.body:
+        return protobuf.decode(request.body)
+    return request.json()
+
+
 class Api:
     """Answers requests. `server` holds the parts: store, cluster, authorizer, issuer, proxy, authority, settings."""
 
@@ -64,7 +71,7 @@ class Api:
 
     async def handle(self, request, target):
         """(code, object) of a request; watches and proxied requests answer themselves and return (code, None)."""
-        body = request.json()
+        body = read_body(request)
         self.server.authorizer.check(request.user, target.attributes(request.query, body))
         if target.subresource in PROXIED:
             return await self._proxy(request, target), None
@@ -413,5 +420,3 @@ async def in_thread(function, *arguments):
     """Run what takes long (openssl) beside the event loop."""
     return await asyncio.get_running_loop().run_in_executor(None, function, *arguments)
 
-
-__all__ = ['Api', 'Target', 'in_thread', 'BY_KIND']

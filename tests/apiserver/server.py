@@ -2,6 +2,7 @@
 import asyncio
 import collections
 import contextlib
+import copy
 import dataclasses
 import datetime
 import json
@@ -10,10 +11,10 @@ import ssl
 import threading
 import time
 
-from . import api, auth, certs, discovery, faults, proxy, reviews, signing, store, tokens, wire
+from . import api, auth, certs, discovery, faults, pods, proxy, reviews, signing, store, tokens, wire
 from .cluster import Cluster
 from .errors import ApiError
-from .resources import of
+from .resources import BY_KIND, of
 
 KEPT_RECORDS = 20000
 
@@ -24,15 +25,15 @@ class Server:
     The methods without an underscore may be called from any thread.
     """
 
-    def __init__(self, place, port, bind_pods=False, approve=True, addresses=('127.0.0.1',)):
+    def __init__(self, place, port, bind_pods=False, approve=True, pki=None):
         self.place, self.port = pathlib.Path(place), port
         self.place.mkdir(parents=True, exist_ok=True)
         self.url = f'https://127.0.0.1:{port}'
-        self.authority = certs.Authority(self.place / 'pki')
-        self._issue(addresses)
+        self.authority = certs.Authority(pki or self.place / 'pki')
+        self._tls = self._server_context()
         self.store = store.Store()
         self.cluster = Cluster(self.store, self.authority.certificate.read_text(), bind_pods)
-        self.issuer = tokens.Issuer(self.place / 'pki')
+        self.issuer = tokens.Issuer(self.authority.place)
         self.authenticator = auth.Authenticator(
             self.issuer, lambda name, namespace, item: self.store.find(of(name), namespace, item))
         self.authorizer = auth.Authorizer(self.store)
@@ -52,16 +53,15 @@ class Server:
         self._thread = threading.Thread(target=self._loop.run_forever, name='apiserver', daemon=True)
         self._thread.start()
 
-    def _issue(self, addresses):
-        names = ['DNS:localhost', 'DNS:kubernetes', 'DNS:kubernetes.default.svc', 'IP:10.96.0.1',
-                 *(f'IP:{address}' for address in addresses)]
-        self.addresses = addresses
-        key, certificate = self.authority.issue('apiserver', '/CN=kube-apiserver', 'server', ','.join(names))
-        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self._tls.load_cert_chain(certificate, key)
-        self._tls.load_verify_locations(self.authority.certificate)
-        self._tls.verify_mode = ssl.CERT_OPTIONAL
-        self._tls.set_alpn_protocols(['http/1.1'])
+    def _server_context(self):
+        names = 'DNS:localhost,DNS:kubernetes,DNS:kubernetes.default.svc,IP:10.96.0.1,IP:127.0.0.1'
+        key, certificate = self.authority.issue('apiserver', '/CN=kube-apiserver', 'server', names)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(self.authority.certificate)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.set_alpn_protocols(['http/1.1'])
+        return context
 
     # --- for tests, from any thread
 
@@ -85,9 +85,10 @@ class Server:
     def close(self):
         """The end."""
         self.stop()
-        self.call(self._cancel)
+        asyncio.run_coroutine_threadsafe(self._cancel(), self._loop).result(30)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+        self._loop.close()
 
     def hang(self, is_hanging=True):
         """Take connections and requests, but answer nothing."""
@@ -130,6 +131,33 @@ class Server:
         """One object, or None."""
         return self.call(self.store.find, of(resource), namespace, name)
 
+    def create(self, item, namespace='default'):
+        """Create an object as an administrator; the stored one."""
+        def run():
+            resource = BY_KIND[(item['apiVersion'], item['kind'])]
+            new = copy.deepcopy(item)
+            if resource.namespaced:
+                new['metadata'].setdefault('namespace', namespace)
+            self.cluster.admit(resource, new, None, None)
+            return self.store.create(resource, new)
+        return self.call(run)
+
+    def edit(self, resource, name, namespace, change):
+        """Change an object as an administrator: `change` alters a copy of it. No admission; Pods count generations."""
+        def run():
+            old = self.store.get(of(resource), namespace, name)
+            new = copy.deepcopy(old)
+            change(new)
+            if resource == 'pods':
+                pods.count_generation(old, new)
+            return self.store.replace(of(resource), old, new)
+        return self.call(run)
+
+    def delete(self, resource, name, namespace, options=None):
+        """Delete an object as an administrator; `options` as in a DELETE's body."""
+        return self.call(lambda: self.api.delete(of(resource), self.store.get(of(resource), namespace, name),
+                                                 options or {}))
+
     def requests(self, verb=None, path='', since=0):
         """What was asked: the records whose verb and path (a part of it) fit, from a place on."""
         rows = self.call(lambda: list(self.records))[since:]
@@ -167,8 +195,7 @@ class Server:
 
     async def _start(self):
         self._listener = await asyncio.start_server(
-            self._connected, '127.0.0.1' if self.addresses == ('127.0.0.1',) else '0.0.0.0', self.port, ssl=self._tls,
-            limit=wire.MAX_HEAD, backlog=512)
+            self._connected, '127.0.0.1', self.port, ssl=self._tls, limit=wire.MAX_HEAD, backlog=512)
 
     def _stop(self):
         if self._listener:
@@ -176,9 +203,10 @@ class Server:
             self._listener = None
         self._reset(lambda connection: True)
 
-    def _cancel(self):
+    async def _cancel(self):
         for task in self._tasks:
             task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _reset(self, is_meant):
         meant = [connection for connection in self._connections if is_meant(connection)]

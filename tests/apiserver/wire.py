@@ -35,8 +35,8 @@ class Connection:
         raw = self.writer.get_extra_info('socket')
         try:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-        except OSError:
-            pass  # it is closed already
+        except (OSError, AttributeError):
+            pass  # it is closed already, or was never whole
         self.writer.transport.abort()
 
     async def read_request(self):

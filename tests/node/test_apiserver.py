@@ -1,0 +1,534 @@
+"""The API server of the tests, asked by the real kubectl and over plain HTTPS: what the joined tests rely on."""
+import contextlib
+import copy
+import glob
+import http.client
+import json
+import pathlib
+import ssl
+import threading
+import time
+import unittest
+
+from lab import pods as shapes
+from lab.cluster import Cluster
+from lab.kubectl import Kubectl
+from traces import compare
+
+from apiserver import cluster as controllers  # lab.cluster makes tests/ importable
+from apiserver import patch, store
+from apiserver.merge_keys import schema_of
+from apiserver.resources import BY_KIND, of
+
+TRACES = pathlib.Path(__file__).resolve().parent / 'traces'
+STRATEGIC = 'application/strategic-merge-patch+json'
+MERGE = 'application/merge-patch+json'
+
+
+class Client:
+    """HTTPS with a user's client certificate."""
+
+    def __init__(self, server, name='admin', *groups):
+        key, certificate = server.as_user(name, *(groups or ('system:masters',)))
+        self.port, self.context = server.port, ssl.create_default_context(cafile=server.authority.certificate)
+        self.context.load_cert_chain(certificate, key)
+
+    def open(self, method, path, body=None, kind='application/json'):
+        """The response, not read yet."""
+        connection = http.client.HTTPSConnection('127.0.0.1', self.port, context=self.context, timeout=30)
+        connection.request(method, path, None if body is None else json.dumps(body),
+                           {'Content-Type': kind, 'Connection': 'close'})
+        return connection.getresponse()
+
+    def __call__(self, method, path, body=None, kind='application/json'):
+        """(code, object)."""
+        with self.open(method, path, body, kind) as answer:
+            return answer.status, json.loads(answer.read())
+
+    def watch(self, path):
+        """A watch's events, one by one."""
+        answer = self.open('GET', path)
+        if answer.status != 200:
+            raise AssertionError(f'{path}: {answer.status} {answer.read()}')
+        for line in answer:
+            yield json.loads(line)
+
+
+class ServerCase(unittest.TestCase):
+    """A test with a server of its own."""
+
+    options = {}
+
+    def setUp(self):
+        self.cluster = Cluster(**self.options)
+        self.addCleanup(self.cluster.close)
+        self.server, self.admin = self.cluster.server, Client(self.cluster.server)
+
+    def node(self, name='lab-node'):
+        """A node's client."""
+        return Client(self.server, f'system:node:{name}', 'system:nodes')
+
+
+class Defaults(unittest.TestCase):
+    """Objects as the recordings have them."""
+
+    def test_recorded_pods(self):
+        """Each recording's objects become the Pod that a real API server served."""
+        for path in sorted(glob.glob(str(TRACES / '*.json'))):
+            recorded = json.loads(pathlib.Path(path).read_text())
+            if 'pod' not in recorded:
+                continue
+            with self.subTest(recorded['scenario']):
+                namespace, kept = recorded['pod']['metadata']['namespace'], store.Store()
+                admission = controllers.Cluster(kept, 'root')
+                admission.create_namespace(namespace)
+                for item in copy.deepcopy(recorded['objects']):
+                    resource = BY_KIND[(item['apiVersion'], item['kind'])]
+                    if resource.namespaced:
+                        item['metadata']['namespace'] = namespace
+                    admission.admit(resource, item, None, None)
+                    stored = kept.create(resource, item)
+                    made = stored if item['kind'] == 'Pod' else None
+                self.assertEqual(list(compare.diff(self.plain(recorded['pod']), self.plain(made))), [])
+
+    @staticmethod
+    def plain(pod):
+        """Without what differs from run to run, and without kubectl's note."""
+        pod = compare.norm(pod)
+        notes = pod['metadata'].get('annotations', {})
+        notes.pop('kubectl.kubernetes.io/last-applied-configuration', None)
+        if not notes:
+            pod['metadata'].pop('annotations', None)
+        for key in ('uid', 'resourceVersion', 'creationTimestamp'):
+            pod['metadata'].pop(key)
+        return pod
+
+
+class Patches(unittest.TestCase):
+    """The patch kinds, as tables."""
+
+    POD = {'metadata': {'name': 'a', 'labels': {'x': '1', 'y': '2'}, 'finalizers': ['f/a', 'f/b']},
+           'spec': {'containers': [{'name': 'one', 'image': 'i', 'args': ['1', '2'], 'env': [{'name': 'E', 'value': 'v'}]},
+                                   {'name': 'two', 'image': 'j'}],
+                    'volumes': [{'name': 'v', 'emptyDir': {}}], 'tolerations': [{'key': 'a'}]},
+           'status': {'conditions': [{'type': 'Ready', 'status': 'True'}, {'type': 'Other', 'status': 'True'}],
+                      'containerStatuses': [{'name': 'one', 'ready': True}]}}
+
+    STRATEGIC_TABLE = (
+        ('a list with a key merges', {'spec': {'containers': [{'name': 'one', 'image': 'k'}]}},
+         lambda pod: [(row['name'], row['image']) for row in pod['spec']['containers']], [('one', 'k'), ('two', 'j')]),
+        ('a list without is replaced', {'spec': {'containers': [{'name': 'one', 'args': ['3']}]}},
+         lambda pod: pod['spec']['containers'][0]['args'], ['3']),
+        ('null removes', {'metadata': {'labels': {'x': None}}}, lambda pod: pod['metadata']['labels'], {'y': '2'}),
+        ('$patch delete removes an item', {'spec': {'containers': [{'name': 'one', '$patch': 'delete'}]}},
+         lambda pod: [row['name'] for row in pod['spec']['containers']], ['two']),
+        ('$patch replace of a map', {'metadata': {'labels': {'$patch': 'replace', 'z': '3'}}},
+         lambda pod: pod['metadata']['labels'], {'z': '3'}),
+        ('$patch replace of a list', {'spec': {'containers': [{'$patch': 'replace'}, {'name': 'new'}]}},
+         lambda pod: pod['spec']['containers'], [{'name': 'new'}]),
+        ('$setElementOrder orders and new items are placed', {'status': {
+            '$setElementOrder/conditions': [{'type': 'New'}, {'type': 'Ready'}],
+            'conditions': [{'type': 'New', 'status': 'False'}]}},
+         lambda pod: [row['type'] for row in pod['status']['conditions']], ['New', 'Other', 'Ready']),
+        ('conditions of others are kept', {'status': {'conditions': [{'type': 'Ready', 'status': 'False'}]}},
+         lambda pod: [row['status'] for row in pod['status']['conditions']], ['False', 'True']),
+        ('container statuses are replaced', {'status': {'containerStatuses': [{'name': 'two'}]}},
+         lambda pod: pod['status']['containerStatuses'], [{'name': 'two'}]),
+        ('$retainKeys clears the rest of a volume', {'spec': {'volumes': [
+            {'name': 'v', '$retainKeys': ['name', 'hostPath'], 'hostPath': {'path': '/x'}}]}},
+         lambda pod: pod['spec']['volumes'], [{'name': 'v', 'hostPath': {'path': '/x'}}]),
+        ('$deleteFromPrimitiveList', {'metadata': {'$deleteFromPrimitiveList/finalizers': ['f/a']}},
+         lambda pod: pod['metadata']['finalizers'], ['f/b']),
+        ('primitive lists merge', {'metadata': {'finalizers': ['f/c']}},
+         lambda pod: pod['metadata']['finalizers'], ['f/a', 'f/b', 'f/c']),
+    )
+
+    def test_strategic(self):
+        """Strategic merge patches of a Pod."""
+        for name, change, look, expected in self.STRATEGIC_TABLE:
+            with self.subTest(name):
+                before = copy.deepcopy(self.POD)
+                made = patch.strategic_merge(self.POD, change, schema_of(of('pods')))
+                self.assertEqual(look(made), expected)
+                self.assertEqual(self.POD, before, 'the object itself was changed')
+
+    def test_json_patch(self):
+        """Each operation, and steps that cannot be done."""
+        made = patch.json_patch({'a': [1, 2], 'b': {'c/d': 1}}, [
+            {'op': 'test', 'path': '/a/0', 'value': 1}, {'op': 'add', 'path': '/a/-', 'value': 3},
+            {'op': 'remove', 'path': '/a/0'}, {'op': 'replace', 'path': '/b/c~1d', 'value': 2},
+            {'op': 'copy', 'from': '/b', 'path': '/e'}, {'op': 'move', 'from': '/b/c~1d', 'path': '/f'}])
+        self.assertEqual(made, {'a': [2, 3], 'b': {}, 'e': {'c/d': 2}, 'f': 2})
+        for step in ({'op': 'remove', 'path': '/x'}, {'op': 'test', 'path': '/a', 'value': 2}, {'op': 'add', 'path': '/a'}):
+            with self.assertRaises(patch.ApiError):
+                patch.json_patch({'a': 1}, [step])
+
+    def test_merge_patch(self):
+        """The example of RFC 7386."""
+        self.assertEqual(patch.merge_patch({'title': 'Goodbye!', 'author': {'givenName': 'John', 'familyName': 'Doe'},
+                                            'tags': ['example'], 'content': 'x'},
+                                           {'title': 'Hello!', 'author': {'familyName': None}, 'tags': ['sample']}),
+                         {'title': 'Hello!', 'author': {'givenName': 'John'}, 'tags': ['sample'], 'content': 'x'})
+
+
+class Versions(ServerCase):
+    """resourceVersions, conflicts, watches, pages."""
+
+    PODS = '/api/v1/namespaces/default/pods'
+
+    def create(self, name='a', **spec):
+        """Create a pod."""
+        code, pod = self.admin('POST', self.PODS, shapes.pod(name, **spec))
+        self.assertEqual(code, 201, pod)
+        return pod
+
+    def test_conflicts(self):
+        """A stale version and a foreign UID are refused; an update without a version is taken."""
+        pod = self.create()
+        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a', {'metadata': {'labels': {'x': 'y'}}}, MERGE)[0], 200)
+        pod['metadata']['labels'] = {'z': '1'}
+        code, status = self.admin('PUT', f'{self.PODS}/a', pod)
+        self.assertEqual((code, status['reason']), (409, 'Conflict'))
+        uid = {'metadata': {'uid': 'other'}, 'status': {'phase': 'Running'}}
+        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a/status', uid, STRATEGIC)[0], 409)
+        self.assertEqual(self.admin('DELETE', f'{self.PODS}/a', {'preconditions': {'uid': 'other'}})[0], 409)
+        del pod['metadata']['resourceVersion']
+        self.assertEqual(self.admin('PUT', f'{self.PODS}/a', pod)[0], 200)
+        self.assertEqual(self.admin('POST', self.PODS, shapes.pod('a'))[1]['reason'], 'AlreadyExists')
+
+    def test_status_is_apart(self):
+        """The status changes only through its subresource, the specification only without it."""
+        pod = self.create()
+        pod['status']['phase'] = 'Failed'
+        code, updated = self.admin('PUT', f'{self.PODS}/a', pod)
+        self.assertEqual((code, updated['status']['phase']), (200, 'Pending'))
+        self.assertEqual(updated['metadata']['resourceVersion'], pod['metadata']['resourceVersion'], 'nothing changed')
+        pod['spec']['activeDeadlineSeconds'] = 5
+        code, updated = self.admin('PUT', f'{self.PODS}/a/status', pod)
+        self.assertEqual((code, updated['status']['phase']), (200, 'Failed'))
+        self.assertNotIn('activeDeadlineSeconds', updated['spec'])
+        pod['spec']['hostNetwork'] = True
+        del pod['metadata']['resourceVersion']
+        self.assertEqual(self.admin('PUT', f'{self.PODS}/a', pod)[0], 422)
+
+    def test_watch_resumes(self):
+        """A watch goes on from a version; objects that leave the selection are deleted; old versions are gone."""
+        version = self.create()['metadata']['resourceVersion']
+        self.create('b', nodeName='n1')
+        self.admin('POST', f'{self.PODS}/a/binding', {'kind': 'Binding', 'apiVersion': 'v1', 'metadata': {'name': 'a'},
+                                                      'target': {'kind': 'Node', 'name': 'n1'}})
+        self.cluster.edit('pods', 'b', lambda pod: pod['spec'].update(nodeName='n2'))
+        events = self.admin.watch(f'/api/v1/pods?watch=1&fieldSelector=spec.nodeName%3Dn1&resourceVersion={version}')
+        seen = [(row['type'], row['object']['metadata']['name']) for row in (next(events) for _ in range(3))]
+        self.assertEqual(seen, [('ADDED', 'b'), ('ADDED', 'a'), ('DELETED', 'b')])
+        events = self.admin.watch('/api/v1/pods?watch=1&resourceVersion=0')
+        self.assertEqual([next(events)['type'] for _ in range(2)], ['ADDED', 'ADDED'])
+        self.server.expire_watches()
+        self.assertEqual(next(events)['object']['code'], 410)
+        self.assertEqual(self.admin('GET', f'/api/v1/pods?watch=1&resourceVersion={version}')[0], 410)
+
+    def test_bookmarks(self):
+        """Bookmarks say how far a watch is, and that the first objects are over."""
+        self.server.bookmark_seconds = 0.1
+        pod = self.create()
+        events = self.admin.watch('/api/v1/pods?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&'
+                                  'resourceVersionMatch=NotOlderThan')
+        rows = [next(events) for _ in range(3)]
+        self.assertEqual([row['type'] for row in rows], ['ADDED', 'BOOKMARK', 'BOOKMARK'])
+        self.assertEqual(rows[1]['object']['metadata']['annotations'], {'k8s.io/initial-events-end': 'true'})
+        self.assertEqual(rows[2]['object']['metadata']['resourceVersion'], pod['metadata']['resourceVersion'])
+
+    def test_pages(self):
+        """A long list comes in pages."""
+        for name in 'abcde':
+            self.create(name)
+        names, more = [], ''
+        while True:
+            page = self.admin('GET', f'{self.PODS}?limit=2&continue={more}')[1]
+            names += [row['metadata']['name'] for row in page['items']]
+            more = page['metadata'].get('continue')
+            if not more:
+                break
+        self.assertEqual(names, list('abcde'))
+
+    def test_selectors(self):
+        """Labels and fields select; unknown fields are refused."""
+        self.create('a', nodeName='n1')
+        self.create('b')
+        for query, expected in (('labelSelector=app%3Da', ['a']), ('labelSelector=app+in+(a,b),app!%3Da', ['b']),
+                                ('labelSelector=!app', []), ('labelSelector=app', ['a', 'b']),
+                                ('fieldSelector=spec.nodeName%3D', ['b']), ('fieldSelector=spec.nodeName!%3D', ['a'])):
+            with self.subTest(query):
+                rows = self.admin('GET', f'{self.PODS}?{query}')[1]['items']
+                self.assertEqual([row['metadata']['name'] for row in rows], expected)
+        self.assertEqual(self.admin('GET', f'{self.PODS}?fieldSelector=spec.nonsense%3D1')[0], 400)
+
+    def test_deletion(self):
+        """Grace, a shortened grace, the end with 0, pods without a node, pods with finalizers."""
+        self.create('loose')
+        self.admin('DELETE', f'{self.PODS}/loose')
+        self.assertIsNone(self.cluster.pod('loose'))
+        self.create('a', nodeName='n1', grace=30)
+        code, pod = self.admin('DELETE', f'{self.PODS}/a')
+        self.assertEqual((code, pod['metadata']['deletionGracePeriodSeconds'], pod['metadata']['generation']), (200, 30, 2))
+        first = pod['metadata']['deletionTimestamp']
+        pod = self.admin('DELETE', f'{self.PODS}/a', {'gracePeriodSeconds': 60})[1]
+        self.assertEqual(pod['metadata']['deletionTimestamp'], first, 'a longer grace changes nothing')
+        pod = self.admin('DELETE', f'{self.PODS}/a', {'gracePeriodSeconds': 2})[1]
+        self.assertEqual(pod['metadata']['deletionGracePeriodSeconds'], 2)
+        self.assertLess(pod['metadata']['deletionTimestamp'], first)
+        self.admin('DELETE', f'{self.PODS}/a', {'gracePeriodSeconds': 0})
+        self.assertIsNone(self.cluster.pod('a'))
+        self.create('f', nodeName='n1')
+        self.cluster.edit('pods', 'f', lambda pod: pod['metadata'].update(finalizers=['lab/keep']))
+        self.admin('DELETE', f'{self.PODS}/f', {'gracePeriodSeconds': 0})
+        self.assertIn('deletionTimestamp', self.cluster.pod('f')['metadata'])
+        self.admin('PATCH', f'{self.PODS}/f', {'metadata': {'finalizers': None}}, MERGE)
+        self.assertIsNone(self.cluster.pod('f'))
+
+
+class Nodes(ServerCase):
+    """What a node may do."""
+
+    def test_secrets(self):
+        """A node reads the secrets of its pods, one by one."""
+        for name in ('used', 'other'):
+            self.cluster.create({'apiVersion': 'v1', 'kind': 'Secret', 'metadata': {'name': name}, 'stringData': {'k': name}})
+        self.cluster.create(shapes.pod('a', nodeName='lab-node', volumes=[{'name': 's', 'secret': {'secretName': 'used'}}]))
+        base, mine, foreign = '/api/v1/namespaces/default/secrets', self.node(), self.node('other')
+        for client, path, expected in (
+                (mine, f'{base}/used', 200), (mine, f'{base}/other', 403), (mine, base, 403), (foreign, f'{base}/used', 403),
+                (mine, f'{base}?fieldSelector=metadata.name%3Dused', 200), (mine, '/api/v1/secrets', 403),
+                (mine, f'{base}?fieldSelector=metadata.name%3Dother', 403),
+                (mine, '/api/v1/namespaces/default/configmaps/kube-root-ca.crt', 200),
+                (mine, '/api/v1/pods', 403), (mine, '/api/v1/pods?fieldSelector=spec.nodeName%3Dlab-node', 200),
+                (mine, '/api/v1/namespaces/default/pods/a', 200), (foreign, '/api/v1/namespaces/default/pods/a', 403),
+                (mine, '/api/v1/services', 200), (mine, '/api/v1/nodes/other', 403)):
+            with self.subTest(path):
+                self.assertEqual(client('GET', path)[0], expected)
+
+    def test_writes(self):
+        """A node creates its Node, its lease and its mirror pods only."""
+        mine, nodes = self.node(), '/api/v1/nodes'
+        self.assertEqual(mine('POST', nodes, {'metadata': {'name': 'other'}})[0], 403)
+        self.assertEqual(mine('POST', nodes, {'metadata': {'name': 'lab-node', 'labels': {
+            'node-restriction.kubernetes.io/x': '1'}}})[0], 403)
+        code, node = mine('POST', nodes, {'metadata': {'name': 'lab-node'}})
+        self.assertEqual((code, node['spec']['taints'][0]['key']), (201, 'node.kubernetes.io/not-ready'))
+        ready = {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}
+        self.assertEqual(mine('PATCH', f'{nodes}/lab-node/status', ready, STRATEGIC)[0], 200)
+        self.assertNotIn('taints', self.cluster.node_object()['spec'])
+        leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
+        self.assertEqual(mine('POST', leases, {'metadata': {'name': 'lab-node'}})[0], 201)
+        self.assertEqual(mine('GET', f'{leases}/other')[0], 403)
+        pod = shapes.pod('m', nodeName='lab-node')
+        self.assertEqual(mine('POST', '/api/v1/namespaces/default/pods', pod)[0], 403)
+        pod['metadata'].update(annotations={'kubernetes.io/config.mirror': 'x'}, ownerReferences=[
+            {'apiVersion': 'v1', 'kind': 'Node', 'name': 'lab-node', 'uid': node['metadata']['uid']}])
+        code, made = mine('POST', '/api/v1/namespaces/default/pods', pod)
+        self.assertEqual((code, 'serviceAccountName' in made.get('spec', {})), (201, False), made)
+
+    def test_tokens(self):
+        """A node gets tokens of its pods; TokenReview knows them; they end with the pod."""
+        pod = self.cluster.create(shapes.pod('a', nodeName='lab-node'))
+        path = '/api/v1/namespaces/default/serviceaccounts/default/token'
+        bound = {'kind': 'Pod', 'apiVersion': 'v1', 'name': 'a', 'uid': pod['metadata']['uid']}
+        wanted = {'spec': {'audiences': ['lab'], 'expirationSeconds': 600, 'boundObjectRef': bound}}
+        mine = self.node()
+        self.assertEqual(mine('POST', path, {'spec': {'audiences': ['lab']}})[0], 403)
+        self.assertEqual(self.node('other')('POST', path, wanted)[0], 403)
+        code, answer = mine('POST', path, wanted)
+        self.assertEqual(code, 201, answer)
+        token = answer['status']['token']
+
+        def review(text):
+            body = {'spec': {'token': text, 'audiences': ['lab']}}
+            return self.admin('POST', '/apis/authentication.k8s.io/v1/tokenreviews', body)[1]['status']
+        self.assertEqual(review(token)['user']['username'], 'system:serviceaccount:default:default')
+        self.assertNotIn('authenticated', review(token[:-4] + 'AAAA'))
+        self.cluster.delete('pods', 'a', gracePeriodSeconds=0)
+        self.assertNotIn('authenticated', review(token))
+
+    def test_certificate_request(self):
+        """A bootstrap token gets a client certificate, with which the node is known."""
+        import base64
+        from apiserver import certs
+        key = self.cluster.place / 'new.key'
+        certs.openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key)
+        request = certs.openssl('req', '-new', '-key', key, '-subj', '/O=system:nodes/CN=system:node:new')
+        self.server.bootstrap_kubeconfig(self.cluster.place / 'bootstrap')
+        self.server.certificate_seconds = 60
+        context = ssl.create_default_context(cafile=self.server.authority.certificate)
+        connection = http.client.HTTPSConnection('127.0.0.1', self.server.port, context=context)
+        connection.request('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests', json.dumps({
+            'metadata': {'generateName': 'csr-'}, 'spec': {
+                'request': base64.b64encode(request).decode(), 'signerName': 'kubernetes.io/kube-apiserver-client-kubelet',
+                'usages': ['digital signature', 'client auth']}}),
+            {'Authorization': 'Bearer abcdef.0123456789abcdef', 'Content-Type': 'application/json'})
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 201)
+        name = json.loads(answer.read())['metadata']['name']
+        stored = self.server.get('certificatesigningrequests.certificates.k8s.io', name)
+        certificate = self.cluster.place / 'new.crt'
+        certificate.write_bytes(base64.b64decode(stored['status']['certificate']))
+        context.load_cert_chain(certificate, key)
+        connection = http.client.HTTPSConnection('127.0.0.1', self.server.port, context=context)
+        connection.request('GET', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnew')
+        self.assertEqual(connection.getresponse().status, 200)
+
+
+class Failing(ServerCase):
+    """Faults on order."""
+
+    PATH = '/api/v1/namespaces/default/pods'
+
+    def test_codes(self):
+        """The next N matching requests fail, others do not."""
+        rule = self.server.fail(verb='list', path='/pods', count=2, code=429, retry_after=3)
+        self.assertEqual(self.admin('GET', '/api/v1/nodes')[0], 200)
+        answer = self.admin.open('GET', self.PATH)
+        self.assertEqual((answer.status, answer.getheader('Retry-After')), (429, '3'))
+        self.assertEqual([self.admin('GET', self.PATH)[0] for _ in range(2)], [429, 200])
+        self.assertEqual(rule.hits, 2)
+
+    def test_connections(self):
+        """Refused, reset, lost after it was done, hung; everything is there again afterwards."""
+        self.server.fail(action='reset')
+        with self.assertRaises(OSError):
+            self.admin('GET', self.PATH)
+        self.server.fail(verb='create', action='lost')
+        with self.assertRaises((OSError, http.client.HTTPException)):
+            self.admin('POST', self.PATH, shapes.pod('a'))
+        self.assertIsNotNone(self.cluster.pod('a'))
+        self.server.stop()
+        with self.assertRaises(OSError):
+            self.admin('GET', self.PATH)
+        self.server.start()
+        self.server.hang()
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.admin('GET', f'{self.PATH}/a')[0]))
+        thread.start()
+        self.server.wait_request('get', f'{self.PATH}/a')
+        self.assertEqual(answers, [])
+        self.server.hang(False)
+        thread.join(30)
+        self.assertEqual(answers, [200])
+
+    def test_watches_are_reset(self):
+        """A watch that is reset ends."""
+        self.cluster.create(shapes.pod('a'))
+        events = self.admin.watch(f'{self.PATH}?watch=1')
+        next(events)
+        self.assertEqual(self.server.reset_watches(), 1)
+        with contextlib.suppress(OSError, http.client.HTTPException):  # how a reader sees it is the reader's matter
+            self.assertEqual(list(events), [])
+
+    def test_old_data(self):
+        """Reads show what was, until told otherwise; a watch then hears what it missed."""
+        self.cluster.create(shapes.pod('a'))
+        events = self.admin.watch(f'{self.PATH}?watch=1')
+        next(events)
+        self.server.serve_old()
+        self.cluster.create(shapes.pod('b'))
+        self.assertEqual(len(self.admin('GET', self.PATH)[1]['items']), 1)
+        self.server.serve_old(False)
+        self.assertEqual(next(events)['object']['metadata']['name'], 'b')
+        self.assertEqual(len(self.admin('GET', self.PATH)[1]['items']), 2)
+
+
+class WithKubectl(ServerCase):
+    """The real kubectl."""
+
+    options = {'bind_pods': True}
+
+    def test_life_of_objects(self):
+        """create, get, apply, patch, label, describe, wait, delete."""
+        kubectl = self.cluster.kubectl
+        kubectl('create', 'namespace', 'app')
+        kubectl('create', 'configmap', 'conf', '-n', 'app', '--from-literal=a=b')
+        kubectl('create', 'secret', 'generic', 'cred', '-n', 'app', '--from-literal=k=v')
+        self.assertEqual(kubectl.get('cm', 'conf', '-n', 'app')['data'], {'a': 'b'})
+        self.assertEqual(kubectl.get('secret', 'cred', '-n', 'app')['data'], {'k': 'dg=='})
+        pod = shapes.pod('web', nodeName='lab-node')
+        self.assertIn('created', kubectl.apply(pod, namespace='app'))
+        self.assertIn('unchanged', kubectl.apply(pod, namespace='app'))
+        pod['metadata']['labels']['more'] = 'yes'
+        pod['spec']['containers'][0]['image'] = 'other:1'
+        self.assertIn('configured', kubectl.apply(pod, namespace='app'))
+        shown = kubectl.get('po', 'web', '-n', 'app')
+        self.assertEqual((shown['metadata']['labels']['more'], shown['spec']['containers'][0]['image'],
+                          shown['metadata']['generation']), ('yes', 'other:1', 2))
+        kubectl('patch', 'pod', 'web', '-n', 'app', '--type=json', '-p',
+                '[{"op": "remove", "path": "/metadata/labels/more"}]')
+        kubectl('label', 'pod', 'web', '-n', 'app', 'x=y')
+        kubectl('annotate', 'pod', 'web', '-n', 'app', 'note=text')
+        self.assertIn('web', kubectl('get', 'pods', '-n', 'app', '-l', 'x=y', '-o', 'wide'))
+        self.cluster.create({'apiVersion': 'v1', 'kind': 'Event', 'metadata': {'name': 'e', 'namespace': 'app'},
+                             'involvedObject': {'kind': 'Pod', 'namespace': 'app', 'name': 'web',
+                                                'uid': shown['metadata']['uid']}, 'count': 1, 'type': 'Normal',
+                             'reason': 'Pulled', 'message': 'the image is there'}, 'app')
+        described = kubectl('describe', 'pod', 'web', '-n', 'app')
+        self.assertRegex(described, r'Pulled.*the image is there')
+        waiting = threading.Timer(0.5, lambda: self.admin(
+            'PATCH', '/api/v1/namespaces/app/pods/web/status',
+            {'status': {'phase': 'Running', 'conditions': [{'type': 'Ready', 'status': 'True'}]}}, STRATEGIC))
+        waiting.start()
+        kubectl('wait', '--for=condition=Ready', 'pod/web', '-n', 'app', '--timeout=30s')
+        self.assertIn('Running', kubectl('get', 'pods', '-A'))
+        kubectl('delete', 'pod', 'web', '-n', 'app', '--wait=false', '--grace-period=30')
+        self.assertIn('Terminating', kubectl('get', 'pods', '-n', 'app'))
+        kubectl('delete', 'pod', 'web', '-n', 'app', '--force', '--grace-period=0')
+        self.assertEqual(kubectl.get('pods', '-n', 'app')['items'], [])
+        kubectl('delete', 'namespace', 'app', '--timeout=30s')
+        self.assertIn('NotFound', kubectl.fails('get', 'namespace', 'app'))
+
+    def test_binding_and_nodes(self):
+        """A pod waits for a node that is Ready; cordoned nodes get none."""
+        kubectl, mine = self.cluster.kubectl, self.node()
+        kubectl.apply(shapes.pod('a'))
+        self.assertNotIn('nodeName', self.cluster.pod('a')['spec'])
+        mine('POST', '/api/v1/nodes', {'metadata': {'name': 'lab-node'}})
+        mine('PATCH', '/api/v1/nodes/lab-node/status',
+             {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}, STRATEGIC)
+        self.assertEqual(self.cluster.pod('a')['spec']['nodeName'], 'lab-node')
+        self.assertIn('Ready', kubectl('get', 'nodes'))
+        kubectl('cordon', 'lab-node')
+        self.assertIn('SchedulingDisabled', kubectl('get', 'nodes'))
+        kubectl.apply(shapes.pod('b'))
+        self.assertNotIn('nodeName', self.cluster.pod('b')['spec'])
+        self.assertIn('lab-node', kubectl('describe', 'node', 'lab-node'))
+
+    def test_server_side(self):
+        """Server-side apply creates and merges; a dry run changes nothing; who one is and may do."""
+        kubectl = self.cluster.kubectl
+        kubectl.apply({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'c'}, 'data': {'a': '1'}},
+                      words=('--server-side',))
+        kubectl.apply({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'c'}, 'data': {'b': '2'}},
+                      words=('--dry-run=server',))
+        self.assertEqual(kubectl.get('cm', 'c')['data'], {'a': '1'})
+        self.assertEqual(kubectl('auth', 'can-i', 'delete', 'nodes').strip(), 'yes')
+        self.assertIn('eyJ', kubectl('create', 'token', 'default'))
+        self.server.add_token('secret-token', 'reader')
+        reader = Kubectl(self.server.token_kubeconfig(self.cluster.place / 'reader', 'secret-token'))
+        self.assertIn('Forbidden', reader.fails('get', 'pods'))
+        self.server.authorizer.grants.append(('reader', 'list', 'pods'))
+        reader('get', 'pods')
+
+    def test_watching(self):
+        """`kubectl get --watch` sees changes; `delete` waits until a pod is gone."""
+        kubectl = self.cluster.kubectl
+        self.cluster.create(shapes.pod('a', nodeName='lab-node', grace=30))
+
+        def finish():
+            self.server.wait_request('delete', '/pods/a')
+            time.sleep(0.3)  # kubectl begins to wait
+            self.cluster.delete('pods', 'a', gracePeriodSeconds=0)
+        thread = threading.Thread(target=finish)
+        thread.start()
+        kubectl('delete', 'pod', 'a', '--timeout=30s')
+        thread.join(30)
+        self.assertIsNone(self.cluster.pod('a'))
+
+
+if __name__ == '__main__':
+    unittest.main()
