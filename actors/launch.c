@@ -129,6 +129,16 @@ image_puller_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
+static int64_t
+allocatable_memory (const launch_t *launch)
+{
+    quantity_t memory = { 0 };
+    fault_t fault = { 0 };
+    const char *text = node_get_text (launch->facts->allocatable, "memory", NULL);
+    bool is_known = text && quantity_parse (text, &memory, &fault) == 0;
+    return is_known ? quantity_value (memory) : launch->facts->memory_capacity;
+}
+
 static node_t
 volume_manager_args (const launch_t *launch, tree_t *tree)
 {
@@ -136,12 +146,7 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
     node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
     if (launch->facts->allocatable)
         node_set (tree, &args, "node_allocatable", node_copy (tree, launch->facts->allocatable));
-    quantity_t memory = { 0 };
-    fault_t fault = { 0 };
-    const char *text = node_get_text (launch->facts->allocatable, "memory", NULL);
-    bool is_known = text && quantity_parse (text, &memory, &fault) == 0;
-    node_set_int (tree, &args, "node_allocatable_memory",
-                  is_known ? quantity_value (memory) : launch->facts->memory_capacity);
+    node_set_int (tree, &args, "node_allocatable_memory", allocatable_memory (launch));
     return args;
 }
 
@@ -155,6 +160,24 @@ resource_manager_args (const launch_t *launch, tree_t *tree)
     node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
     node_set_bool (tree, &args, "cpu_cfs_quota", config->cpu_cfs_quota);
     node_set_int (tree, &args, "pod_pids_limit", config->pod_pids_limit);
+    return args;
+}
+
+static node_t
+stats_provider_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    set_text (tree, &args, "pod_logs_dir", launch->facts->pod_logs_dir);
+    node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
+    set_text (tree, &args, "cgroup_root", config->cgroup_root);
+    node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
+    set_text (tree, &args, "kubelet_cgroups", config->kubelet_cgroups);
+    set_text (tree, &args, "system_cgroups", config->system_cgroups);
+    node_set_int (tree, &args, "allocatable_memory", allocatable_memory (launch));
+    node_set_int (tree, &args, "volume_stats_ms", config->volume_stats_agg_period_ns / NS_PER_MS);
     return args;
 }
 
@@ -214,6 +237,7 @@ static const struct {
     { &runtime_watcher_class, no_args },
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
+    { &stats_provider_class, stats_provider_args },
     { &server_class, server_args },
     { &status_reporter_class, node_name_args, has_api_server },
 };

@@ -5,7 +5,8 @@
    exchange.c    one request and its answer, which may come later
    routes.c      which path is served on which port, by whom
    healthz.c     /healthz and below
-   pods.c        /pods */
+   pods.c        /pods
+   stats.c       /stats/summary, /metrics */
 #pragma once
 #include "cubelet/actor.h"
 #include <czmq.h>
@@ -99,4 +100,6 @@ route_fn serve_health_ping; // all checks of the health port
 route_fn serve_check_ok;    // one check that cannot fail
 route_fn serve_check_syncloop;
 route_fn serve_pods;
+route_fn serve_stats_summary;
+route_fn serve_metrics;
 route_fn serve_debug_disabled;

@@ -46,7 +46,8 @@ M(SERVICE_LIST, "service.list", "pod-worker/*", "api-watcher", "namespace:text",
 M(TOKEN_GET, "token.get", "pod-worker/*", "token-manager", "namespace:text service_account:text pod_name:text pod_uid:text audience:text? expiration_seconds:int?", "token:text expires_at:int", "a service account token bound to the pod, from the cache while it is fresh") \
 M(NODE_OBJECT, "node.object", "api-watcher", "*", "node:map?", "-", "this node's Node as the API server has it; without: there is none") \
 M(NODE_PRESSURE, "node.pressure", "resource-manager", "*", "memory:bool disk:bool pid:bool", "-", "the node's pressure conditions") \
-M(STATS_SUMMARY, "stats.summary", "*", "stats-provider", "only_cpu_and_memory:bool?", "summary:map", "the Summary of /stats/summary") \
+M(STATS_SUMMARY, "stats.summary", "*", "stats-provider", "only_cpu_and_memory:bool? pods:list? max_age_ms:int?", "summary:map", "the Summary of /stats/summary; pods: UIDs, only these; max_age_ms: of what is known of disks, and not a cached Summary") \
+M(METRICS_GET, "metrics.get", "*", "stats-provider", "page:text", "text:text", "a page of metrics as Prometheus reads it: metrics, cadvisor, resource, probes") \
 M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map? secrets:list?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; secrets: the pod's imagePullSecrets; faults carry `reason: message`") \
 M(VOLUME_SETUP, "volume.setup", "pod-worker/*", "volume-manager", "pod:map objects:list? tokens:list?", "volumes:map", "mount the pod's volumes: name -> {host_path read_only kind}; objects as in object.state; tokens: {service_account audience expiration_seconds token}") \
 M(VOLUME_SUBPATH, "volume.subpath", "pod-worker/*", "volume-manager", "pod_uid:text container:text index:int volume:text host_path:text sub_path:text read_only:bool?", "host_path:text", "bind one subPath, safely") \
