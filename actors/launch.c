@@ -37,6 +37,15 @@ set_text (tree_t *tree, node_t *map, const char *key, const char *text)
         node_set_text (tree, map, key, text);
 }
 
+/* Who tells workers of the ConfigMaps, Secrets and other objects that their pods use. */
+static const char *
+object_source (const launch_t *launch)
+{
+    if (!launch->is_standalone)
+        return "api-watcher";
+    return has_manifests (launch) ? "manifest-watcher" : "";
+}
+
 /* The node's facts as the workers read them (pod_worker/facts.c). */
 static node_t
 worker_args (const launch_t *launch, tree_t *tree)
@@ -73,6 +82,7 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set_int (tree, &args, "kernel_minor", facts->kernel_minor);
     node_set_int (tree, &args, "userns_length", facts->userns_length);
     node_set_bool (tree, &args, "is_standalone", launch->is_standalone);
+    set_text (tree, &args, "object_source", object_source (launch));
     node_set_int (tree, &args, "request_timeout_ms",
                   launch->config->runtime_request_timeout_ns / NS_PER_MS);
     return args;
@@ -99,7 +109,8 @@ manifest_watcher_args (const launch_t *launch, tree_t *tree)
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
     node_set_int (tree, &args, "check_frequency_ms",
                   launch->config->file_check_frequency_ns / NS_PER_MS);
-    node_set_bool (tree, &args, "allow_api_references", false);
+    // In a cluster the API server has the objects, and static pods start without it.
+    node_set_bool (tree, &args, "serves_objects", launch->is_standalone);
     return args;
 }
 

@@ -1,5 +1,6 @@
 #include "manifest_file.h"
 #include "cubelet/log.h"
+#include "cubelet/manifest_object.h"
 #include "cubelet/memory.h"
 #include "cubelet/yaml.h"
 #include <errno.h>
@@ -15,6 +16,8 @@ manifest_file_new (const char *path)
     self->path = text_copy (path);
     self->pods = tree_new();
     *tree_root (self->pods) = node_array();
+    self->objects = tree_new();
+    *tree_root (self->objects) = node_array();
     return self;
 }
 
@@ -24,6 +27,7 @@ manifest_file_destroy (void **self_p)
     manifest_file_t *self = *self_p;
     free (self->path);
     tree_destroy (&self->pods);
+    tree_destroy (&self->objects);
     free (self);
     *self_p = NULL;
 }
@@ -82,7 +86,8 @@ read_file (const char *path, size_t *size_p, fault_t *fault)
 static void
 find_path (const char *text, char *out, size_t room)
 {
-    static const char *const PREFIXES[] = { "invalid pod: ", "[" };
+    static const char *const PREFIXES[] = { "invalid pod: ", "invalid ConfigMap: ",
+                                            "invalid Secret: ", "invalid RuntimeClass: ", "[" };
     for (size_t i = 0; i < COUNT_OF (PREFIXES); i++)
         if (strncmp (text, PREFIXES[i], strlen (PREFIXES[i])) == 0)
             text += strlen (PREFIXES[i]);
@@ -102,10 +107,36 @@ add_line (fault_t *fault, const char *bytes, size_t size, size_t document)
         fault_wrap (fault, "line %zu", line);
 }
 
-/* All pods of the file as a list in `tree`. */
+/* What a file says. */
+typedef struct {
+    tree_t *pods, *objects; // lists
+} content_t;
+
+static void
+content_clear (content_t *self)
+{
+    tree_destroy (&self->pods);
+    tree_destroy (&self->objects);
+}
+
+/* Builds what one document asks for into its list. */
 static int
-parse (const char *bytes, size_t size, const static_pod_options_t *options, tree_t *tree,
-       fault_t *fault)
+parse_document (const node_t *document, const static_pod_options_t *options,
+                const content_t *content, fault_t *fault)
+{
+    node_t made = node_nil();
+    bool is_object = options->allow_api_references && manifest_is_object (document);
+    tree_t *tree = is_object ? content->objects : content->pods;
+    int result = is_object ? manifest_object_build (tree, document, &made, fault)
+                           : static_pod_build (tree, document, options, &made, fault);
+    if (result == 0)
+        node_append (tree, tree_root (tree), made);
+    return result;
+}
+
+static int
+parse (const char *bytes, size_t size, const static_pod_options_t *options,
+       const content_t *content, fault_t *fault)
 {
     OWNED (tree_destroy) tree_t *documents = yaml_read (bytes, size, fault);
     if (!documents)
@@ -113,16 +144,13 @@ parse (const char *bytes, size_t size, const static_pod_options_t *options, tree
     size_t count = node_count (tree_root (documents));
     if (count == 0)
         return fault_set (fault, FAULT_INVALID, "holds no Pod");
-    *tree_root (tree) = node_array();
-    for (size_t i = 0; i < count; i++) {
-        node_t pod = node_nil();
-        if (static_pod_build (tree, node_item (tree_root (documents), i), options, &pod, fault)
-            < 0) {
+    *tree_root (content->pods) = node_array();
+    *tree_root (content->objects) = node_array();
+    for (size_t i = 0; i < count; i++)
+        if (parse_document (node_item (tree_root (documents), i), options, content, fault) < 0) {
             add_line (fault, bytes, size, i);
             return -1;
         }
-        node_append (tree, tree_root (tree), pod);
-    }
     return 0;
 }
 
@@ -145,16 +173,19 @@ manifest_file_read (manifest_file_t *self, const static_pod_options_t *options)
     OWNED (free_text) char *bytes = read_file (self->path, &size, &fault);
     if (!is_news (self, bytes ? hash (bytes, size) : hash (fault.text, strlen (fault.text))))
         return false;
-    OWNED (tree_destroy) tree_t *pods = tree_new();
+    OWNED (content_clear) content_t content = { tree_new(), tree_new() };
     static_pod_options_t here = *options;
     here.location = self->path;
-    if (!bytes || parse (bytes, size, &here, pods, &fault) < 0) {
-        bool had_pods = node_count (tree_root (self->pods)) > 0;
+    if (!bytes || parse (bytes, size, &here, &content, &fault) < 0) {
+        bool had_pods =
+            node_count (tree_root (self->pods)) + node_count (tree_root (self->objects));
         LOG_ERROR ("Manifest is not used%s: %s: %s", had_pods ? ", what it said before stays" : "",
                    self->path, fault.text);
         return false;
     }
     tree_destroy (&self->pods);
-    self->pods = STEAL (pods);
+    tree_destroy (&self->objects);
+    self->pods = STEAL (content.pods);
+    self->objects = STEAL (content.objects);
     return true;
 }

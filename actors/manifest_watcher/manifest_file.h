@@ -1,4 +1,5 @@
-/* manifest_file.h - one file of static pods: reading it, and what it last said. */
+/* manifest_file.h - one manifest file, with static pods and the objects they use: reading it, and
+   what it last said. */
 #pragma once
 #include "cubelet/static_pod.h"
 #include "cubelet/tree.h"
@@ -14,6 +15,7 @@ typedef struct {
     bool is_read;     // `content` holds something
     bool is_there;    // while a directory is compared
     tree_t *pods;     // the last good pods, a list; never NULL
+    tree_t *objects;  // the last good ConfigMaps and the like (manifest_object.h); never NULL
 } manifest_file_t;
 
 /* A file not read yet, without pods. Owned. */
@@ -25,5 +27,6 @@ void manifest_file_destroy (void **self_p);
 /* Reads the file when it has changed. A good one replaces the pods; what is wrong with a bad one
    (no regular file, too large, no YAML, not a Pod, ...) is logged once per content as
    "PATH:LINE: reason", and the last good pods stay until the file is good again or gone. Every
-   document of a file counts. Returns true when the pods have changed. */
+   document of a file counts; ConfigMaps, Secrets and RuntimeClasses are taken only when
+   options->allow_api_references says that pods may use them. Returns true when anything changed. */
 bool manifest_file_read (manifest_file_t *self, const static_pod_options_t *options);

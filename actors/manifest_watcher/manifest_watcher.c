@@ -1,13 +1,16 @@
 /* manifest-watcher: static pods from a directory of manifests or a single file
-   (reference/pod-lifecycle.md 3.1).
+   (reference/pod-lifecycle.md 3.1); on a standalone node also the ConfigMaps, Secrets and
+   RuntimeClasses that the pods use (objects.c).
 
    inotify says when something changed, a rescan every fileCheckFrequency heals what it missed.
    A bad file disturbs no other one; a file that turned bad keeps its last good pods. */
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
+#include "cubelet/manifest_object.h"
 #include "cubelet/memory.h"
 #include "manifest_file.h"
+#include "objects.h"
 #include <czmq.h>
 #include <dirent.h>
 #include <errno.h>
@@ -28,7 +31,8 @@ typedef struct {
     char *parent, *base; // of the path
     char *node_name;
     int64_t check_ms;
-    bool allow_api_references;
+    bool serves_objects; // standalone: pods may use what lies beside them
+    manifest_objects_t *objects;
     zhashx_t *files; // path -> manifest_file_t
     int inotify;
     int watch;        // of the path itself, -1: none
@@ -61,14 +65,30 @@ is_taken (const node_t *pods, const node_t *pod)
     return false;
 }
 
+static zlistx_t *
+sorted_paths (watcher_t *self)
+{
+    zlistx_t *paths = zhashx_keys (self->files);
+    zlistx_set_comparator (paths, (zlistx_comparator_fn *) strcmp);
+    zlistx_sort (paths);
+    return paths;
+}
+
+static bool
+has_object (const node_t *objects, const node_t *object)
+{
+    NODE_EACH (objects, other)
+    if (manifest_object_is_same (other, object))
+        return true;
+    return false;
+}
+
 /* The pods of all files in the order of their names; of two with one name the first counts. */
 static node_t
 all_pods (watcher_t *self, tree_t *tree)
 {
     node_t pods = node_array();
-    OWNED (zlistx_destroy) zlistx_t *paths = zhashx_keys (self->files);
-    zlistx_set_comparator (paths, (zlistx_comparator_fn *) strcmp);
-    zlistx_sort (paths);
+    OWNED (zlistx_destroy) zlistx_t *paths = sorted_paths (self);
     for (const char *path = zlistx_first (paths); path; path = zlistx_next (paths)) {
         const manifest_file_t *file = zhashx_lookup (self->files, path);
         NODE_EACH (tree_root (file->pods), pod)
@@ -81,6 +101,27 @@ all_pods (watcher_t *self, tree_t *tree)
         }
     }
     return pods;
+}
+
+/* The objects of all files, in the same order; of two with one name the first counts. */
+static node_t
+all_objects (watcher_t *self, tree_t *tree)
+{
+    node_t objects = node_array();
+    OWNED (zlistx_destroy) zlistx_t *paths = sorted_paths (self);
+    for (const char *path = zlistx_first (paths); path; path = zlistx_next (paths)) {
+        const manifest_file_t *file = zhashx_lookup (self->files, path);
+        NODE_EACH (tree_root (file->objects), object)
+        {
+            if (has_object (&objects, object))
+                LOG_WARNING ("%s is ignored, another manifest has one of that name name=%s path=%s",
+                             node_get_text (object, "kind", ""),
+                             node_as_text (node_at (object, "metadata", "name", NULL), ""), path);
+            else
+                node_append (tree, &objects, node_copy (tree, object));
+        }
+    }
+    return objects;
 }
 
 static void
@@ -126,7 +167,7 @@ take_file (watcher_t *self, const char *path)
     static_pod_options_t options = { .node_name = self->node_name,
                                      .source = "file",
                                      .seen_ns = clock_now_ns(),
-                                     .allow_api_references = self->allow_api_references };
+                                     .allow_api_references = self->serves_objects };
     return manifest_file_read (file, &options);
 }
 
@@ -164,7 +205,8 @@ drop_missing (watcher_t *self)
         const manifest_file_t *file = zhashx_lookup (self->files, path);
         if (file->is_there)
             continue;
-        is_changed |= node_count (tree_root (file->pods)) > 0;
+        is_changed |=
+            node_count (tree_root (file->pods)) > 0 || node_count (tree_root (file->objects)) > 0;
         zhashx_delete (self->files, path);
     }
     return is_changed;
@@ -198,6 +240,12 @@ scan (watcher_t *self)
     }
     self->scan_errno = 0;
     is_changed |= drop_missing (self);
+    if (is_changed) {
+        // first, so that a new pod finds what it uses
+        tree_t *tree = tree_new();
+        *tree_root (tree) = all_objects (self, tree);
+        manifest_objects_set (self->objects, tree);
+    }
     if (is_changed || !self->is_sent)
         send_pods (self);
 }
@@ -259,9 +307,31 @@ on_ask (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+static int
+on_actor_up (void *state, const message_t *message, fault_t *fault)
+{
+    watcher_t *self = state;
+    const char *class = node_get_text (message->body, "class", "");
+    if (streq (class, "pod-manager"))
+        return on_ask (state, message, fault);
+    // A worker that starts anew says again what its pod uses.
+    manifest_objects_forget (self->objects, node_get_text (message->body, "name", ""));
+    return 0;
+}
+
+static int
+on_object_watch (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    watcher_t *self = state;
+    manifest_objects_watch (self->objects, message->from, node_get (message->body, "refs"));
+    return 0;
+}
+
 static const actor_handler_t HANDLERS[] = {
-    { MSG_ACTOR_UP, on_ask },
+    { MSG_ACTOR_UP, on_actor_up },
     { MSG_SOURCE_LIST, on_ask },
+    { MSG_OBJECT_WATCH, on_object_watch },
     { 0 },
 };
 
@@ -275,6 +345,7 @@ stop (void **self_p)
         actor_unwatch_fd (self->actor, self->inotify);
     close_fd (&self->inotify);
     zhashx_destroy (&self->files);
+    manifest_objects_destroy (&self->objects);
     free (self->path);
     free (self->parent);
     free (self->base);
@@ -292,7 +363,7 @@ split_path (watcher_t *self)
     self->base = text_copy (basename (for_basename));
 }
 
-/* args: {path, node_name, check_frequency_ms, allow_api_references}. */
+/* args: {path, node_name, check_frequency_ms, serves_objects}. */
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
@@ -301,7 +372,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->path = text_copy (node_get_text (args, "path", ""));
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
     self->check_ms = node_get_int (args, "check_frequency_ms", CHECK_DEFAULT_MS);
-    self->allow_api_references = node_get_bool (args, "allow_api_references", false);
+    self->serves_objects = node_get_bool (args, "serves_objects", false);
+    self->objects = manifest_objects_new (actor);
     self->files = zhashx_new();
     zhashx_set_destructor (self->files, manifest_file_destroy);
     split_path (self);
@@ -321,7 +393,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 const actor_class_t manifest_watcher_class = {
     .name = "manifest-watcher",
     .about = "static pods from a directory of manifests or a single file",
-    .hears_of = "pod-manager",
+    .hears_of = "pod-manager pod-worker",
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,

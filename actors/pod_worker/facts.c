@@ -8,6 +8,7 @@ typedef struct {
     const char *cgroup_driver;
     int64_t cgroup_version, kernel_major, kernel_minor;
     bool is_standalone;
+    const char *object_source;
     int64_t request_timeout_ms;
 } written_t;
 
@@ -46,6 +47,7 @@ static const record_type_t NODE_FACTS = {
         { "kernel_minor", FIELD_INT, offsetof (written_t, kernel_minor) },
         FACT (userns_length, FIELD_INT),
         { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
+        { "object_source", FIELD_TEXT, offsetof (written_t, object_source) },
         { "request_timeout_ms", FIELD_INT, offsetof (written_t, request_timeout_ms) },
         { 0 } },
     sizeof (written_t)
@@ -63,6 +65,7 @@ facts_decode (worker_t *self, fault_t *fault)
         return fault_wrap (fault, "the worker's arguments");
     *facts = written.facts;
     self->is_standalone = written.is_standalone;
+    self->object_source = written.object_source ? written.object_source : "";
     self->request_timeout_ms =
         written.request_timeout_ms > 0 ? written.request_timeout_ms : REQUEST_TIMEOUT_MS;
     facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0

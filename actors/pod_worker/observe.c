@@ -222,6 +222,9 @@ on_runtime_state (void *state, const message_t *reply, const fault_t *fault, voi
     }
     free (self->runtime_name);
     self->runtime_name = text_copy (node_get_text (reply->body, "name", ""));
+    tree_destroy (&self->handlers);
+    self->handlers = tree_copy (node_get (reply->body, "handlers"));
+    self->facts.runtime_handlers = tree_root (self->handlers);
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = filter_of_pod (self, tree);
     actor_request (self->actor, "runtime", MSG_CRI_LIST_POD_SANDBOX, &body, LOCAL_DEADLINE_MS,

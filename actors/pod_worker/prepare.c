@@ -1,7 +1,9 @@
 /* Before containers can start, and after they have stopped: cgroup, directories, volumes. */
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
+#include "cubelet/volume_paths.h"
 #include "worker.h"
 #include <czmq.h>
 #include <errno.h>
@@ -17,9 +19,109 @@ typedef struct {
     const char *event_prefix;
 } task_t;
 
+/* Upstream's of a volume's operations (reference/node-and-server.md 7.2). */
+static const backoff_limits_t BACKOFF_VOLUME = { .first_ns = 500 * NS_PER_MS,
+                                                 .limit_ns = 122 * NS_PER_S };
+
+/* True when every volume that a container uses has been set up once. */
+static bool
+has_all_volumes (const worker_t *self)
+{
+    for (size_t i = 0; i < self->pod.spec.volumes.count; i++) {
+        const char *name = self->pod.spec.volumes.items[i].name;
+        if (name && volume_is_used (&self->pod, name)
+            && !node_get (tree_root (self->volumes), name))
+            return false;
+    }
+    return self->volumes;
+}
+
+void
+volumes_changed (worker_t *self)
+{
+    if (has_all_volumes (self) && !pod_has_live_volumes (&self->pod))
+        return;
+    self->is_volume_stale = self->volume == WORK_ASKED;
+    if (self->volume == WORK_DONE)
+        self->volume = WORK_TODO;
+}
+
+/* Volumes that are there stay as they are while a refresh of them fails. */
+static void
+merge_volumes (worker_t *self, const node_t *volumes)
+{
+    if (!self->volumes) {
+        self->volumes = tree_copy (volumes);
+        return;
+    }
+    for (size_t i = 0; i < node_count (volumes); i++)
+        node_set (self->volumes, tree_root (self->volumes), node_key_at (volumes, i),
+                  node_copy (self->volumes, node_value_at (volumes, i)));
+}
+
+static void
+report_mount_fault (worker_t *self, const fault_t *fault)
+{
+    LOG_WARNING ("Mounting the pod's volumes failed, trying again pod=%s/%s err=%s",
+                 self->pod.metadata.namespace, self->pod.metadata.name, fault->text);
+    bool is_directory = strncmp (fault->text, "error making pod data", 21) == 0;
+    if (fault->code != FAULT_DEADLINE && fault->code != FAULT_UNAVAILABLE)
+        report_event (self, NULL, "Warning", is_directory ? "Failed" : "FailedMount", fault->text);
+}
+
+static void
+on_volumes (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) context;
+    worker_t *self = state;
+    int64_t now = clock_now_ns();
+    bool is_stale = self->is_volume_stale;
+    self->volume = fault || is_stale ? WORK_TODO : WORK_DONE;
+    self->is_volume_stale = false;
+    if (fault) {
+        report_mount_fault (self, fault);
+        backoff_next (&self->volume_backoff, &BACKOFF_VOLUME, now, now);
+        self->volume_retry_at = now + self->volume_backoff.wait_ns;
+    }
+    else {
+        self->volume_backoff = (backoff_t){ 0 };
+        self->volume_retry_at = 0;
+        merge_volumes (self, node_get (reply->body, "volumes"));
+    }
+    worker_step (self);
+}
+
+/* What waits for a time of its own is asked again then. */
+static void
+ask_volumes (worker_t *self)
+{
+    int64_t wait_ns = self->volume_retry_at - clock_now_ns();
+    if (wait_ns > 0) {
+        worker_step_later (self, wait_ns / NS_PER_MS + 1);
+        return;
+    }
+    if (!objects_ready (self) || !tokens_ready (self))
+        return;
+    self->volume = WORK_ASKED;
+    self->token = WORK_TODO; // for the next time
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
+    if (self->objects)
+        node_set (tree, &body, "objects", node_copy (tree, tree_root (self->objects)));
+    if (node_count (tree_root (self->tokens)))
+        node_set (tree, &body, "tokens", node_copy (tree, tree_root (self->tokens)));
+    if (has_all_volumes (self))
+        node_set_bool (tree, &body, "refresh", true);
+    actor_request (self->actor, "volume-manager", MSG_VOLUME_SETUP, &body, LOCAL_DEADLINE_MS,
+                   on_volumes, NULL, 0);
+    tree_destroy (&self->tokens);
+}
+
 static void
 on_task (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
+    (void) reply;
     worker_t *self = state;
     const task_t *task = context;
     if (fault) {
@@ -29,19 +131,13 @@ on_task (void *state, const message_t *reply, const fault_t *fault, void *contex
         if (task->event_reason && fault->code != FAULT_DEADLINE
             && fault->code != FAULT_UNAVAILABLE) {
             OWNED (free_text) char *text = text_format ("%s%s", task->event_prefix, fault->text);
-            bool is_directory = strncmp (fault->text, "error making pod data", 21) == 0;
-            report_event (self, NULL, "Warning", is_directory ? "Failed" : task->event_reason,
-                          text);
+            report_event (self, NULL, "Warning", task->event_reason, text);
         }
         worker_step_later (self,
                            fault->code == FAULT_UNAVAILABLE ? RETRY_UNAVAILABLE_MS : RETRY_MS);
         return;
     }
     *task->work = WORK_DONE;
-    if (task->work == &self->volume) {
-        tree_destroy (&self->volumes);
-        self->volumes = tree_copy (node_get (reply->body, "volumes"));
-    }
     worker_step (self);
 }
 
@@ -74,8 +170,7 @@ prepare (worker_t *self)
                                  "FailedCreatePodContainer",
                                  "unable to ensure pod container exists: " });
     if (self->volume == WORK_TODO)
-        ask_with_pod (self, "volume-manager", MSG_VOLUME_SETUP,
-                      &(task_t){ &self->volume, "Mounting the pod's volumes", "FailedMount", "" });
+        ask_volumes (self);
     return self->cgroup == WORK_DONE && self->volume == WORK_DONE;
 }
 

@@ -46,16 +46,17 @@ ask_runtime (worker_t *self, message_id_t type, const char *key, const char *id,
 // ---- create ----
 
 static void
-create_failed (worker_t *self, const fault_t *fault)
+create_failed (worker_t *self, const fault_t *fault, bool is_runtime)
 {
     int64_t now = clock_now_ns();
-    LOG_ERROR ("CreatePodSandbox for pod failed pod=%s/%s err=rpc error: code = %s desc = %s",
-               self->pod.metadata.namespace, self->pod.metadata.name, fault_code_name (fault->code),
-               fault->text);
+    OWNED (free_text)
+    char *error = is_runtime ? text_format ("rpc error: code = %s desc = %s",
+                                            fault_code_name (fault->code), fault->text)
+                             : text_copy (fault->text);
+    LOG_ERROR ("CreatePodSandbox for pod failed pod=%s/%s err=%s", self->pod.metadata.namespace,
+               self->pod.metadata.name, error);
     if (!self->local->is_terminating) {
-        OWNED (free_text)
-        char *text = text_format ("Failed to create pod sandbox: rpc error: code = %s desc = %s",
-                                  fault_code_name (fault->code), fault->text);
+        OWNED (free_text) char *text = text_format ("Failed to create pod sandbox: %s", error);
         report_event (self, NULL, "Warning", "FailedCreatePodSandBox", text);
     }
     pod_local_failed (self->local, POD_CREATE_SANDBOX, NULL, NULL, NULL, worker_retry_at (fault),
@@ -99,7 +100,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     worker_t *self = state;
     self->changed_at = clock_now_ns();
     if (fault) {
-        create_failed (self, fault);
+        create_failed (self, fault, true);
         return;
     }
     snprintf (self->created_sandbox, sizeof self->created_sandbox, "%s",
@@ -129,16 +130,20 @@ sandbox_create (worker_t *self, const pod_action_t *action)
     node_t config = node_nil();
     node_t events = node_array();
     resolv_conf_read (self);
-    if (sandbox_config (&self->pod, &self->facts, NULL, (uint32_t) action->attempt, tree, &config,
-                        &events, &fault)
-            < 0
+    pod_facts_t pod_facts = pod_facts_of (self, &fault);
+    if (fault.code
+        || sandbox_config (&self->pod, &self->facts, &pod_facts, (uint32_t) action->attempt, tree,
+                           &config, &events, &fault)
+               < 0
         || make_log_directory (self, &fault) < 0) {
-        create_failed (self, &fault);
+        create_failed (self, &fault, false);
         return;
     }
     report_events (self, &events);
     node_t body = node_map();
     node_set (tree, &body, "config", config);
+    if (pod_facts.runtime_handler && *pod_facts.runtime_handler)
+        node_set_text (tree, &body, "runtime_handler", pod_facts.runtime_handler);
     call_runtime (self, MSG_CRI_RUN_POD_SANDBOX, &body, on_created, NULL, 0);
 }
 

@@ -6,11 +6,14 @@
 #include "cubelet/container_hash.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/pod_objects.h"
 #include "cubelet/sandbox_config.h"
 #include "worker.h"
 #include <string.h>
 
 #define SUBPATH_DEADLINE_MS 60000
+/* Answered from what is known already. */
+#define SERVICES_DEADLINE_MS 10000
 /* After a start that failed a container is exited, or runs and only the answer was lost. As long as
    it is neither the runtime is still at it: so many looks, a second apart. */
 #define LOOKS_MAX 4
@@ -23,6 +26,7 @@ typedef struct {
     char *sandbox_id;
     char *id; // after CreateContainer
     int64_t attempt;
+    tree_t *services; // whose variables it gets; NULL: not known
     tree_t *wanted;   // sub paths to bind
     tree_t *subpaths; // index -> host path, those bound
     size_t next;      // of wanted
@@ -43,6 +47,7 @@ start_destroy (void **self_p)
     free (self->sandbox_id);
     free (self->id);
     free (self->failure);
+    tree_destroy (&self->services);
     tree_destroy (&self->wanted);
     tree_destroy (&self->subpaths);
     free (self);
@@ -147,8 +152,26 @@ current_sandbox_config (const worker_t *self, tree_t *tree, fault_t *fault)
     const sandbox_seen_t *sandbox = pod_seen_ready_sandbox (self->seen);
     node_t config = node_nil();
     uint32_t attempt = sandbox ? (uint32_t) sandbox->attempt : 0;
-    sandbox_config (&self->pod, &self->facts, NULL, attempt, tree, &config, NULL, fault);
+    pod_facts_t pod_facts = pod_facts_of (self, NULL);
+    sandbox_config (&self->pod, &self->facts, &pod_facts, attempt, tree, &config, NULL, fault);
     return config;
+}
+
+/* The pod's pull secrets; those that are missing make an event, and no more: the image may be had
+   without them. */
+static node_t
+pull_secrets (worker_t *self, tree_t *tree)
+{
+    OWNED (free_text) char *missing = NULL;
+    node_t secrets = pod_pull_secrets (&self->pod, tree_root (self->objects), tree, &missing);
+    if (missing) {
+        OWNED (free_text)
+        char *text = text_format ("Unable to retrieve some image pull secrets (%s); attempting to "
+                                  "pull the image may not succeed.",
+                                  missing);
+        report_event (self, NULL, "Warning", "FailedToRetrieveImagePullSecret", text);
+    }
+    return secrets;
 }
 
 void
@@ -166,6 +189,8 @@ image_ensure (worker_t *self, const pod_action_t *action)
     node_set_text (tree, &body, "container", container->name);
     if (!node_is_nil (&config))
         node_set (tree, &body, "sandbox_config", config);
+    if (node_count (self->pod.spec.image_pull_secrets))
+        node_set (tree, &body, "secrets", pull_secrets (self, tree));
     start_key_t key = key_of (container->name);
     actor_request (self->actor, "image-puller", MSG_IMAGE_ENSURE, &body, IMAGE_DEADLINE_MS,
                    on_image, &key, sizeof key);
@@ -341,10 +366,28 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
                  sizeof *key);
 }
 
+/* What variables come from; the maps are in `tree`. */
+static env_sources_t
+env_sources (const worker_t *self, const start_t *start, tree_t *tree)
+{
+    const node_t *objects = tree_root (self->objects);
+    const char *namespace = self->pod.metadata.namespace;
+    node_t *maps = tree_alloc (tree, 2 * sizeof *maps);
+    maps[0] = objects_by_name (objects, KIND_CONFIG_MAP, namespace, tree);
+    maps[1] = objects_by_name (objects, KIND_SECRET, namespace, tree);
+    return (env_sources_t){
+        .config_maps = &maps[0],
+        .secrets = &maps[1],
+        .services = tree_root (start->services),
+        .services_known = self->is_standalone || start->services,
+        .has_api = *self->object_source != '\0',
+    };
+}
+
 /* Everything the configuration needs and that is known; the caller frees the termination log. */
 static container_inputs_t
 inputs_of (const worker_t *self, const start_t *start, const container_t *container,
-           const char *termination_log)
+           const char *termination_log, tree_t *tree)
 {
     const node_t *image = node_get (tree_root (self->images), start->container);
     const container_seen_t *target =
@@ -357,7 +400,7 @@ inputs_of (const worker_t *self, const start_t *start, const container_t *contai
         .attempt = (uint32_t) start->attempt,
         .hash = container_hash (container),
         .pod_ips = pod_addresses (self),
-        .env = { .services_known = true },
+        .env = env_sources (self, start, tree),
         .volumes = tree_root (self->volumes),
         .subpaths = tree_root (start->subpaths),
         .termination_log_path = termination_log,
@@ -375,9 +418,11 @@ make_request (worker_t *self, const start_t *start, const container_t *container
         return -1;
     if (hosts_file_write (self, fault) < 0)
         return -1;
-    container_inputs_t inputs = inputs_of (self, start, container, log);
+    container_inputs_t inputs = inputs_of (self, start, container, log, tree);
+    pod_facts_t pod_facts = pod_facts_of (self, NULL);
     node_t config = node_nil();
-    if (container_config (&self->pod, container, &inputs, &self->facts, NULL, tree, &config, fault)
+    if (container_config (&self->pod, container, &inputs, &self->facts, &pod_facts, tree, &config,
+                          fault)
         < 0)
         return -1;
     node_t sandbox = current_sandbox_config (self, tree, fault);
@@ -448,10 +493,53 @@ bind_next (worker_t *self, start_t *start)
                    on_bound, &key, sizeof key);
 }
 
+/* The services are known, or cannot be had: on to the sub paths, which variables may stand in. */
+static void
+begin_paths (worker_t *self, start_t *start)
+{
+    const container_t *container = pod_container (&self->pod, start->container);
+    if (!container || is_called_off (self, start))
+        return;
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    container_inputs_t inputs = inputs_of (self, start, container, NULL, tree);
+    if (container_subpaths (&self->pod, container, &inputs, &self->facts, start->wanted,
+                            tree_root (start->wanted), &fault)
+        < 0)
+        start_failed (self, start, "CreateContainerConfigError", &fault);
+    else
+        bind_next (self, start);
+}
+
+// ---- services ----
+
+static void
+on_services (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    worker_t *self = state;
+    const start_key_t *key = context;
+    start_t *start = find_start (self, key->container);
+    if (!start)
+        return;
+    if (!fault) // else the environment's rule says what follows
+        start->services = tree_copy (node_get (reply->body, "services"));
+    begin_paths (self, start);
+}
+
+static void
+ask_services (worker_t *self, start_t *start)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "namespace", self->pod.metadata.namespace);
+    start_key_t key = key_of (start->container);
+    actor_request (self->actor, self->object_source, MSG_SERVICE_LIST, &body, SERVICES_DEADLINE_MS,
+                   on_services, &key, sizeof key);
+}
+
 void
 container_start (worker_t *self, const pod_action_t *action)
 {
-    const container_t *container = pod_container (&self->pod, action->container);
     start_t *start = memory_new (1, sizeof *start);
     start->container = text_copy (action->container);
     start->sandbox_id = text_copy (action->id);
@@ -461,12 +549,8 @@ container_start (worker_t *self, const pod_action_t *action)
     *tree_root (start->subpaths) = node_map();
     start->wanted = tree_new();
     zlistx_add_end (self->starts, start);
-    fault_t fault = { 0 };
-    container_inputs_t inputs = inputs_of (self, start, container, NULL);
-    if (container_subpaths (&self->pod, container, &inputs, &self->facts, start->wanted,
-                            tree_root (start->wanted), &fault)
-        < 0)
-        start_failed (self, start, "CreateContainerConfigError", &fault);
+    if (self->is_standalone)
+        begin_paths (self, start);
     else
-        bind_next (self, start);
+        ask_services (self, start);
 }

@@ -85,6 +85,7 @@ finish (worker_t *self)
 {
     self->is_finished = true;
     tree_destroy (&self->reported);
+    objects_release (self);
     LOG_INFO ("Pod is gone from the node pod=%s/%s", self->pod.metadata.namespace,
               self->pod.metadata.name);
 }
@@ -194,7 +195,7 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
     tree_destroy (&self->pod_tree);
     self->pod_tree = tree;
     self->pod = pod;
-    self->volume = WORK_TODO; // labels and annotations may stand in its files
+    objects_take_pod (self);
     return 0;
 }
 
@@ -207,6 +208,8 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
     bool is_news = !self->pod_tree || !node_get_bool (body, "runtime_only", false);
     if (is_news && take_pod (self, node_get (body, "pod"), fault) < 0)
         return -1;
+    // Also without a change: labels may stand in files, tokens age, and messages get lost.
+    volumes_changed (self);
     if (!self->status && node_get (body, "status"))
         self->status = tree_copy (node_get (body, "status"));
     if (node_get_bool (body, "terminate", false)) {
@@ -268,6 +271,8 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
         return 0;
     if (strcmp (class, "probe-manager") == 0)
         tree_destroy (&self->probed);
+    if (strcmp (class, self->object_source) == 0 && !self->is_finished)
+        objects_watch (self);
     if (strcmp (class, "pod-manager") == 0) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
         node_t body = node_map();
@@ -283,11 +288,9 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
 }
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_POD_SYNC, on_pod_sync },
-    { MSG_POD_RUNTIME, on_pod_runtime },
-    { MSG_PROBE_RESULT, on_probe_result },
-    { MSG_ACTOR_UP, on_actor_up },
-    { 0 },
+    { MSG_POD_SYNC, on_pod_sync },         { MSG_POD_RUNTIME, on_pod_runtime },
+    { MSG_PROBE_RESULT, on_probe_result }, { MSG_OBJECT_STATE, on_object_state },
+    { MSG_ACTOR_UP, on_actor_up },         { 0 },
 };
 
 // ---- the class ----
@@ -296,9 +299,10 @@ static void
 stop (void **self_p)
 {
     worker_t *self = *self_p;
-    tree_t **const trees[] = { &self->args,     &self->pod_tree,        &self->status,
-                               &self->volumes,  &self->images,          &self->probed,
-                               &self->reported, &self->listed_sandboxes };
+    tree_t **const trees[] = { &self->args,     &self->pod_tree,         &self->status,
+                               &self->volumes,  &self->images,           &self->probed,
+                               &self->reported, &self->listed_sandboxes, &self->refs,
+                               &self->objects,  &self->tokens,           &self->handlers };
     for (size_t i = 0; i < COUNT_OF (trees); i++)
         tree_destroy (trees[i]);
     pod_seen_destroy (&self->seen);
@@ -334,7 +338,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 const actor_class_t pod_worker_class = {
     .name = "pod-worker",
     .about = "plans and drives one pod, from sandbox to removal",
-    .hears_of = "pod-manager probe-manager",
+    .hears_of = "pod-manager probe-manager api-watcher manifest-watcher",
     .queue_limit = 500,
     .handlers = HANDLERS,
     .start = start,

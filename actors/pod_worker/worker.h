@@ -3,6 +3,7 @@
    worker.c      the loop: messages in, pod_status and pod_plan, what they say out
    observe.c     what the runtime shows: listing, statuses, termination messages
    prepare.c     cgroup and volumes before, their removal after
+   objects.c     the API objects and tokens it needs
    sandbox.c     the sandbox's actions
    container.c   stopping and removing containers
    start.c       the chain that starts a container
@@ -11,6 +12,7 @@
    report.c      status, events, probes */
 #pragma once
 #include "cubelet/actor.h"
+#include "cubelet/backoff.h"
 #include "cubelet/node_facts.h"
 #include "cubelet/pod.h"
 #include "cubelet/pod_local.h"
@@ -34,10 +36,12 @@ typedef enum { WORK_TODO, WORK_ASKED, WORK_DONE } work_t;
 typedef struct {
     actor_t *actor;
     tree_t *args;       // owns the facts
+    tree_t *handlers;   // of the runtime, which the facts borrow
     node_facts_t facts; // of the node
     bool is_standalone; // there is no Node object, so no host addresses in statuses (as upstream)
     char *resolv_conf;  // the bytes in facts.resolv_conf
     int64_t request_timeout_ms; // of the runtime actor's calls
+    const char *object_source;  // the actor that knows the API objects pods use; "": nobody
     char *runtime_name;         // "containerd"
 
     tree_t *pod_tree; // NULL until the first POD_SYNC
@@ -46,6 +50,9 @@ typedef struct {
     pod_local_t *local;
     tree_t *status;   // the last one made or given; NULL: none
     tree_t *volumes;  // VOLUME_SETUP's answer; NULL: not yet
+    tree_t *refs;     // the API objects it uses, as asked for; NULL: none
+    tree_t *objects;  // the last OBJECT_STATE's; NULL: none yet
+    tree_t *tokens;   // of the service account, for the next VOLUME_SETUP
     tree_t *images;   // container name -> IMAGE_ENSURE's answer
     zlistx_t *starts; // start_t of start.c
     tree_t *probed;   // the last PROBE_SET
@@ -56,6 +63,13 @@ typedef struct {
     work_t listing; // of what the runtime has
     work_t cgroup;
     work_t volume;
+    bool is_volume_stale;     // something changed while it was asked
+    backoff_t volume_backoff; // after failures
+    int64_t volume_retry_at;  // ns
+    work_t token;             // of `tokens`
+    size_t tokens_asked;      // not answered yet
+    uint64_t token_round;
+    uint64_t watch_timer;
     work_t unmount; // after the end
     work_t uncgroup;
     bool is_finished;         // said so
@@ -119,7 +133,34 @@ void observe_sandbox (worker_t *self, const char *id, const node_t *answer, cons
 void observe_container (worker_t *self, const char *id, const char *sandbox_id,
                         const node_t *answer, const fault_t *fault);
 
+// ---- objects.c ----
+
+/* Names the objects to the object source when the pod names others than before. */
+void objects_take_pod (worker_t *self);
+
+/* Says it again, to a source that knows nothing yet, or in case the message was lost. */
+void objects_watch (worker_t *self);
+
+/* The pod is gone: it needs none any more. */
+void objects_release (worker_t *self);
+
+/* True when something is known of every object, be it that it does not exist. */
+bool objects_ready (const worker_t *self);
+
+/* True when the tokens of the next volume set-up are there, or failed; asks for them. */
+bool tokens_ready (worker_t *self);
+
+actor_handle_fn on_object_state;
+
+/* What the objects say about how the pod runs: the handler of its RuntimeClass. A class that does
+   not exist counts as none, and is a fault in *fault when that is not NULL. Borrowed from the
+   objects. */
+pod_facts_t pod_facts_of (const worker_t *self, fault_t *fault);
+
 // ---- prepare.c ----
+
+/* Objects, tokens or the pod changed, or it is time: volumes are brought up to date. */
+void volumes_changed (worker_t *self);
 
 /* Does what is next before containers can start; true when all is done. */
 bool prepare (worker_t *self);

@@ -69,7 +69,9 @@ is_written (const writer_t *self, int data, const payload_file_t *file)
     mode_t mode = (mode_t) file->mode;
     if (self->fs_group.set)
         mode = fs_group_mode (mode, false, true);
-    return (stat.st_mode & 07777) == mode && has_bytes (fd, file->bytes, file->size);
+    uid_t owner = file->owner.set ? (uid_t) file->owner.value : 0;
+    return (stat.st_mode & 07777) == mode && stat.st_uid == owner
+           && has_bytes (fd, file->bytes, file->size);
 }
 
 /* How many files, not counting directories, are below a directory of the volume. */
@@ -125,18 +127,27 @@ make_time_directory (const writer_t *self, char *name, size_t room)
 }
 
 static int
+write_in (int directory, const char *name, const payload_file_t *file)
+{
+    if (safe_write_new (directory, name, file->bytes, file->size, (mode_t) file->mode) < 0)
+        return -1;
+    return file->owner.set ? fchownat (directory, name, (uid_t) file->owner.value, (gid_t) -1,
+                                       AT_SYMLINK_NOFOLLOW)
+                           : 0;
+}
+
+static int
 write_payload_file (int data, const payload_file_t *file)
 {
     OWNED (free_text) char *parent = text_copy (file->path);
     char *slash = strrchr (parent, '/');
     if (!slash)
-        return safe_write_new (data, parent, file->bytes, file->size, (mode_t) file->mode);
+        return write_in (data, parent, file);
     *slash = '\0';
     if (safe_make_directories (data, parent, 0755) < 0)
         return -1;
     OWNED (close_fd) int in = safe_open (data, parent, O_PATH | O_DIRECTORY, SAFE_NO_LINKS);
-    return in < 0 ? -1
-                  : safe_write_new (in, slash + 1, file->bytes, file->size, (mode_t) file->mode);
+    return in < 0 ? -1 : write_in (in, slash + 1, file);
 }
 
 static int

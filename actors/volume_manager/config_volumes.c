@@ -1,24 +1,28 @@
-/* config_volumes.c - configMap and secret. Nobody brings their objects from the API server yet, so
-   there are none: what is optional is empty, the rest not found. */
-#include "cubelet/go_quote.h"
+/* config_volumes.c - configMap and secret: files from the objects that come with the request. */
 #include "cubelet/memory.h"
+#include "cubelet/pod_objects.h"
 #include "volume_plugin.h"
 
-static const char *const KIND_NAMES[] = { [CONFIG_MAP] = "configmap", [CONFIG_SECRET] = "secret" };
+static const char *const KINDS[] = {
+    [PAYLOAD_CONFIG_MAP] = KIND_CONFIG_MAP,
+    [PAYLOAD_SECRET] = KIND_SECRET,
+};
 
 int
-config_put (const volume_job_t *job, config_kind_t kind, const char *name, const node_t *source,
+config_put (const volume_job_t *job, payload_object_t kind, const char *name, const node_t *source,
             int64_t default_mode, payload_t *payload, fault_t *fault)
 {
-    (void) job, (void) default_mode, (void) payload;
-    if (node_get_bool (source, "optional", false))
-        return 0;
-    OWNED (free_text) char *quoted = go_quote (name);
-    return fault_set (fault, FAULT_NOT_FOUND, "%s %s not found", KIND_NAMES[kind], quoted);
+    fault_t missing = { 0 };
+    const char *namespace = job->pod->metadata.namespace ? job->pod->metadata.namespace : "";
+    const node_t *object = object_find (job->objects, KINDS[kind], namespace, name, &missing);
+    bool may_miss = missing.code == FAULT_NOT_FOUND && node_get_bool (source, "optional", false);
+    if (!object && !may_miss)
+        return fault_set (fault, missing.code, "%s", missing.text);
+    return payload_put_object (payload, job->tree, kind, object, source, default_mode, fault);
 }
 
 static int
-setup (const volume_job_t *job, config_kind_t kind, const char *name, bool in_memory,
+setup (const volume_job_t *job, payload_object_t kind, const char *name, bool in_memory,
        fault_t *fault)
 {
     payload_t payload = { 0 };
@@ -30,15 +34,13 @@ setup (const volume_job_t *job, config_kind_t kind, const char *name, bool in_me
 }
 
 int
-config_map_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+config_map_setup (volume_job_t *job, fault_t *fault)
 {
-    (void) host_path;
-    return setup (job, CONFIG_MAP, node_get_text (job->source, "name", ""), false, fault);
+    return setup (job, PAYLOAD_CONFIG_MAP, node_get_text (job->source, "name", ""), false, fault);
 }
 
 int
-secret_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+secret_setup (volume_job_t *job, fault_t *fault)
 {
-    (void) host_path;
-    return setup (job, CONFIG_SECRET, node_get_text (job->source, "secretName", ""), true, fault);
+    return setup (job, PAYLOAD_SECRET, node_get_text (job->source, "secretName", ""), true, fault);
 }

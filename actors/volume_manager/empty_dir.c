@@ -158,9 +158,8 @@ empty_dir_make (const volume_job_t *job, const char *medium_name, quantity_t siz
 }
 
 int
-empty_dir_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+empty_dir_setup (volume_job_t *job, fault_t *fault)
 {
-    (void) host_path;
     empty_dir_t empty_dir = { 0 };
     if (record_decode (&EMPTY_DIR, job->source, job->tree, RECORD_LENIENT, &empty_dir, fault) < 0)
         return -1;
@@ -168,6 +167,7 @@ empty_dir_setup (const volume_job_t *job, const char **host_path, fault_t *fault
                            job->name, fault);
 }
 
+/* Nothing but tmpfs and hugetlbfs is taken away: what else is there is not of our making. */
 int
 memory_teardown (const char *path, fault_t *fault)
 {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define DEFAULT_MODE 0644
+#define TOKEN_SECONDS 3600 // when expirationSeconds is not given
 
 int64_t
 volume_default_mode (const node_t *source)
@@ -55,9 +56,8 @@ volume_write_files (const volume_job_t *job, const payload_t *payload, bool in_m
 // ---- downwardAPI ----
 
 int
-downward_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+downward_setup (volume_job_t *job, fault_t *fault)
 {
-    (void) host_path;
     payload_t payload = { 0 };
     if (payload_put_downward (&payload, job->tree, job->pod, &job->host->facts,
                               node_get (job->source, "items"), volume_default_mode (job->source),
@@ -84,16 +84,48 @@ static int
 put_config_map (const volume_job_t *job, const node_t *source, int64_t default_mode,
                 payload_t *payload, fault_t *fault)
 {
-    return config_put (job, CONFIG_MAP, node_get_text (source, "name", ""), source, default_mode,
-                       payload, fault);
+    return config_put (job, PAYLOAD_CONFIG_MAP, node_get_text (source, "name", ""), source,
+                       default_mode, payload, fault);
 }
 
 static int
 put_secret (const volume_job_t *job, const node_t *source, int64_t default_mode, payload_t *payload,
             fault_t *fault)
 {
-    return config_put (job, CONFIG_SECRET, node_get_text (source, "name", ""), source, default_mode,
-                       payload, fault);
+    return config_put (job, PAYLOAD_SECRET, node_get_text (source, "name", ""), source,
+                       default_mode, payload, fault);
+}
+
+/* The token that the worker got for this source: the pod's service account's, with that audience
+   and lifetime. */
+static const node_t *
+find_token (const volume_job_t *job, const node_t *source)
+{
+    const char *audience = node_get_text (source, "audience", "");
+    int64_t seconds = node_get_int (source, "expirationSeconds", TOKEN_SECONDS);
+    NODE_EACH (job->tokens, row)
+    {
+        if (strcmp (node_get_text (row, "audience", ""), audience) == 0
+            && node_get_int (row, "expiration_seconds", TOKEN_SECONDS) == seconds)
+            return row;
+    }
+    return NULL;
+}
+
+static int
+put_token (const volume_job_t *job, const node_t *source, int64_t default_mode, payload_t *payload,
+           fault_t *fault)
+{
+    const node_t *row = find_token (job, source);
+    const char *token = node_get_text (row, "token", NULL);
+    if (!token)
+        return fault_set (fault, FAULT_PRECONDITION, "%s",
+                          node_get_text (row, "error", "failed to fetch token: there is none yet"));
+    payload_file_t file = { .path = node_get_text (source, "path", ""),
+                            .bytes = token,
+                            .size = strlen (token) };
+    payload_token_access (job->pod, default_mode, &file);
+    return payload_put (payload, job->tree, &file, fault);
 }
 
 static const struct {
@@ -103,6 +135,7 @@ static const struct {
     { "downwardAPI", put_downward },
     { "configMap", put_config_map },
     { "secret", put_secret },
+    { "serviceAccountToken", put_token },
 };
 
 static int
@@ -118,9 +151,8 @@ put_source (const volume_job_t *job, const node_t *source, payload_t *payload, f
 }
 
 int
-projected_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+projected_setup (volume_job_t *job, fault_t *fault)
 {
-    (void) host_path;
     payload_t payload = { 0 };
     fault_list_t faults = { 0 };
     NODE_EACH (node_get (job->source, "sources"), source)

@@ -76,7 +76,7 @@ check_type (const char *path, const char *type, fault_t *fault)
 }
 
 int
-host_path_setup (const volume_job_t *job, const char **host_path, fault_t *fault)
+host_path_setup (volume_job_t *job, fault_t *fault)
 {
     const char *path = node_get_text (job->source, "path", "");
     const char *type = node_get_text (job->source, "type", "");
@@ -86,6 +86,6 @@ host_path_setup (const volume_job_t *job, const char **host_path, fault_t *fault
     if (path_has_back_step (path))
         return fault_set (fault, FAULT_INVALID, "invalid HostPath `%s`: must not contain '..'",
                           path);
-    *host_path = path;
+    job->host_path = path;
     return *type ? check_type (path, type, fault) : 0;
 }

@@ -1,4 +1,5 @@
 #include "ownership.h"
+#include "cubelet/clock.h"
 #include "cubelet/fs_group.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
@@ -7,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <fts.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -22,42 +24,91 @@ change (const char *path, const struct stat *stat, int64_t fs_group, bool is_rea
     return safe_chmod (fd, fs_group_mode (stat->st_mode, S_ISDIR (stat->st_mode), is_read_only));
 }
 
-static void
-close_walk (FTS **walk_p)
+struct ownership {
+    char *path;
+    int64_t fs_group;
+    bool is_read_only;
+    FTS *walk;
+};
+
+void
+ownership_destroy (ownership_t **self_p)
 {
-    if (*walk_p)
-        fts_close (*walk_p);
-    *walk_p = NULL;
+    ownership_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->walk)
+        fts_close (self->walk);
+    free (self->path);
+    free (self);
+    *self_p = NULL;
+}
+
+ownership_t *
+ownership_new (const char *path, int64_t fs_group, bool is_read_only, const char *policy,
+               fault_t *fault)
+{
+    char error[GO_ERRNO_MAX];
+    struct stat root;
+    if (lstat (path, &root) < 0) {
+        fault_set (fault, FAULT_INTERNAL, "lstat %s: %s", path, go_errno (errno, error));
+        return NULL;
+    }
+    if (policy && strcmp (policy, "OnRootMismatch") == 0
+        && fs_group_is_done (root.st_mode, root.st_gid, fs_group, is_read_only))
+        return NULL;
+    ownership_t *self = memory_new (1, sizeof *self);
+    self->path = text_copy (path);
+    self->fs_group = fs_group;
+    self->is_read_only = is_read_only;
+    char *paths[] = { self->path, NULL };
+    self->walk = fts_open (paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+    if (!self->walk) {
+        fault_set (fault, FAULT_INTERNAL, "cannot read %s: %s", path, go_errno (errno, error));
+        ownership_destroy (&self);
+    }
+    return self;
+}
+
+static void
+take_entry (const ownership_t *self, const FTSENT *entry)
+{
+    char error[GO_ERRNO_MAX];
+    // Directories come twice; the second time, so that the root says last that all is done.
+    if (entry->fts_info == FTS_D)
+        return;
+    if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
+        LOG_WARNING ("Volume not read path=%s err=%s", entry->fts_path,
+                     strerror (entry->fts_errno));
+    else if (change (entry->fts_path, entry->fts_statp, self->fs_group, self->is_read_only) < 0)
+        LOG_WARNING ("Ownership not changed path=%s err=%s", entry->fts_path,
+                     go_errno (errno, error));
+}
+
+bool
+ownership_step (ownership_t *self, int budget_ms)
+{
+    int64_t end_ms = clock_monotonic_ms() + budget_ms;
+    for (FTSENT *entry; (entry = fts_read (self->walk));) {
+        take_entry (self, entry);
+        if (clock_monotonic_ms() >= end_ms)
+            return false;
+    }
+    return true;
 }
 
 int
 ownership_apply (const char *path, int64_t fs_group, bool is_read_only, const char *policy,
                  fault_t *fault)
 {
-    char error[GO_ERRNO_MAX];
-    struct stat root;
-    if (lstat (path, &root) < 0)
-        return fault_set (fault, FAULT_INTERNAL, "lstat %s: %s", path, go_errno (errno, error));
-    if (policy && strcmp (policy, "OnRootMismatch") == 0
-        && fs_group_is_done (root.st_mode, root.st_gid, fs_group, is_read_only))
-        return 0;
-
-    OWNED (free_text) char *start = text_copy (path);
-    char *paths[] = { start, NULL };
-    OWNED (close_walk) FTS *walk = fts_open (paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
-    if (!walk)
-        return fault_set (fault, FAULT_INTERNAL, "cannot read %s: %s", path,
-                          go_errno (errno, error));
-    for (FTSENT *entry; (entry = fts_read (walk));) {
-        // Directories come twice; the second time, so that the root says last that all is done.
-        if (entry->fts_info == FTS_D)
-            continue;
-        if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
-            LOG_WARNING ("Volume not read path=%s err=%s", entry->fts_path,
-                         strerror (entry->fts_errno));
-        else if (change (entry->fts_path, entry->fts_statp, fs_group, is_read_only) < 0)
-            LOG_WARNING ("Ownership not changed path=%s err=%s", entry->fts_path,
-                         go_errno (errno, error));
+    fault_t bad = { 0 };
+    OWNED (ownership_destroy)
+    ownership_t *self = ownership_new (path, fs_group, is_read_only, policy, &bad);
+    if (bad.code) {
+        *fault = bad;
+        return -1;
     }
+    while (self && !ownership_step (self, INT_MAX))
+        continue;
     return 0;
 }

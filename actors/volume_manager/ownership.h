@@ -11,3 +11,16 @@
    cannot be read. */
 int ownership_apply (const char *path, int64_t fs_group, bool is_read_only, const char *policy,
                      fault_t *fault);
+
+/* The same a bit at a time, for volumes of any size. */
+typedef struct ownership ownership_t;
+
+/* Begins. Owned; NULL when there is nothing to do (`fault` untouched), or with a fault. */
+ownership_t *ownership_new (const char *path, int64_t fs_group, bool is_read_only,
+                            const char *policy, fault_t *fault);
+
+/* Frees *self_p and sets it to NULL; what is not changed yet stays as it is. */
+void ownership_destroy (ownership_t **self_p);
+
+/* Goes on for about `budget_ms`; true when all is done. */
+bool ownership_step (ownership_t *self, int budget_ms);

@@ -56,10 +56,44 @@ mask_env (tree_t *tree, const node_t *list)
 }
 
 static bool
+is_data (const char *key)
+{
+    return strcmp (key, "data") == 0 || strcmp (key, "stringData") == 0;
+}
+
+static bool
 is_secret_data (const node_t *object, const char *key)
 {
-    return strcmp (node_get_text (object, "kind", ""), "Secret") == 0
-           && (strcmp (key, "data") == 0 || strcmp (key, "stringData") == 0);
+    return strcmp (node_get_text (object, "kind", ""), "Secret") == 0 && is_data (key);
+}
+
+/* A Secret that does not say so itself. */
+static node_t
+mask_secret (tree_t *tree, const node_t *secret)
+{
+    node_t map = mask_secrets (tree, secret);
+    for (size_t i = 0; node_is_map (secret) && i < node_count (secret); i++)
+        if (is_data (node_key_at (secret, i)))
+            node_set (tree, &map, node_key_at (secret, i),
+                      mask_all (tree, node_value_at (secret, i)));
+    return map;
+}
+
+/* Image pull secrets (IMAGE_ENSURE). */
+static node_t
+mask_secret_list (tree_t *tree, const node_t *list)
+{
+    node_t array = node_array();
+    NODE_EACH (list, secret)
+    node_append (tree, &array, mask_secret (tree, secret));
+    return array;
+}
+
+/* A row of OBJECT_STATE: {kind namespace name object}. */
+static bool
+is_secret_row (const node_t *row, const char *key)
+{
+    return strcmp (node_get_text (row, "kind", ""), "Secret") == 0 && strcmp (key, "object") == 0;
 }
 
 static node_t
@@ -69,6 +103,10 @@ mask_field (tree_t *tree, const node_t *map, const char *key, const node_t *valu
     bool is_secret = is_one_of (key, SECRET_KEYS, sizeof SECRET_KEYS / sizeof *SECRET_KEYS);
     if (is_auth || is_secret || is_secret_data (map, key))
         return mask_all (tree, value);
+    if (is_secret_row (map, key))
+        return mask_secret (tree, value);
+    if (strcmp (key, "secrets") == 0 && node_is_array (value))
+        return mask_secret_list (tree, value);
     if (node_is_array (value) && is_one_of (key, ENV_KEYS, sizeof ENV_KEYS / sizeof *ENV_KEYS))
         return mask_env (tree, value);
     return mask_secrets (tree, value);

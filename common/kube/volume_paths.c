@@ -55,13 +55,28 @@ is_same (const char *text, const char *name)
 }
 
 static bool
+maps (const container_t *container, const char *name)
+{
+    for (size_t i = 0; i < container->volume_devices.count; i++)
+        if (is_same (container->volume_devices.items[i].name, name))
+            return true;
+    return false;
+}
+
+static bool
 uses (const container_t *container, const char *name)
 {
     for (size_t i = 0; i < container->volume_mounts.count; i++)
         if (is_same (container->volume_mounts.items[i].name, name))
             return true;
-    for (size_t i = 0; i < container->volume_devices.count; i++)
-        if (is_same (container->volume_devices.items[i].name, name))
+    return maps (container, name);
+}
+
+bool
+volume_is_device (const pod_t *pod, const char *name)
+{
+    for (size_t i = 0; i < POD_CONTAINER_COUNT (pod); i++)
+        if (maps (pod_container_at (pod, i), name))
             return true;
     return false;
 }
@@ -72,6 +87,17 @@ volume_is_used (const pod_t *pod, const char *name)
     for (size_t i = 0; i < POD_CONTAINER_COUNT (pod); i++)
         if (uses (pod_container_at (pod, i), name))
             return true;
+    return false;
+}
+
+bool
+pod_has_live_volumes (const pod_t *pod)
+{
+    static const char *const SOURCES[] = { "configMap", "secret", "downwardAPI", "projected" };
+    for (size_t i = 0; i < pod->spec.volumes.count; i++)
+        for (size_t k = 0; k < COUNT_OF (SOURCES); k++)
+            if (node_get (pod->spec.volumes.items[i].node, SOURCES[k]))
+                return true;
     return false;
 }
 

@@ -30,6 +30,13 @@ pod_mount_t pod_mount_kind (const char *path);
 /* True when a container of the pod mounts or maps the volume; upstream leaves others alone. */
 bool volume_is_used (const pod_t *pod, const char *name);
 
+/* True when a container of the pod maps the volume as a device (volumeDevices). */
+bool volume_is_device (const pod_t *pod, const char *name);
+
+/* True when the pod has a volume whose content follows something else while containers run, and so
+   is set up again at every sync: configMap, secret, downwardAPI, projected. */
+bool pod_has_live_volumes (const pod_t *pod);
+
 /* The places below the volume where containers mount other volumes, as paths relative to it, which
    have to exist in a volume that containers cannot write to. Allocated in `tree`. Returns 0, or -1
    with FAULT_INVALID "invalid container mount point PATH". */

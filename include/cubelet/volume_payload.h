@@ -10,7 +10,8 @@ typedef struct {
     const char *path; // relative and clean: "a", "sub/a"
     const char *bytes;
     size_t size;
-    int64_t mode; // permission bits
+    int64_t mode;    // permission bits
+    opt_int_t owner; // user id; not set: root
 } payload_file_t;
 
 /* In the order in which they were put; every path once. */
@@ -35,6 +36,22 @@ const char *payload_root_name (const payload_file_t *file, size_t *size);
 int
 payload_put_downward (payload_t *self, tree_t *tree, const pod_t *pod, const node_facts_t *facts,
                       const node_t *items, int64_t default_mode, fault_t *fault);
+
+/* The two kinds of objects whose data become files. */
+typedef enum { PAYLOAD_CONFIG_MAP, PAYLOAD_SECRET } payload_object_t;
+
+/* Puts the files of a ConfigMap (data and binaryData) or Secret (data). `source` is the volume's or
+   projection's {items? optional?}: with items only these keys, at their paths and with their modes.
+   `object` NULL: there is none, and it is optional, so no files. Returns 0, or -1 with
+   FAULT_NOT_FOUND `configmap references non-existent config key: K`, `references non-existent
+   secret key: K`, or FAULT_INVALID for a bad path or bad base64. */
+int payload_put_object (payload_t *self, tree_t *tree, payload_object_t kind, const node_t *object,
+                        const node_t *source, int64_t default_mode, fault_t *fault);
+
+/* The mode and owner of a service account token's file (7.4): 0600 and the user's when all
+   containers run as one user, 0600 with an fsGroup, which then lets its group read, else the
+   default mode. */
+void payload_token_access (const pod_t *pod, int64_t default_mode, payload_file_t *file);
 
 /* Faults that come together as Go's aggregate prints them: one as it is, more as "[a, b]". */
 typedef struct {

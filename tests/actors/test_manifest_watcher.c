@@ -94,7 +94,7 @@ watch (scene_t *scene, const char *path, int64_t check_ms)
     node_set_text (tree, &args, "path", path);
     node_set_text (tree, &args, "node_name", "lab-node");
     node_set_int (tree, &args, "check_frequency_ms", check_ms);
-    node_set_bool (tree, &args, "allow_api_references", false);
+    node_set_bool (tree, &args, "serves_objects", true);
     stage_actor (scene->stage, &manifest_watcher_class, "manifest-watcher", &args);
 }
 
@@ -356,6 +356,106 @@ pods_are_complete_and_bound_to_the_node (void **state)
                          node_get_text (node_get (pod, "metadata"), "uid", "?"));
 }
 
+// ---- objects ----
+
+static void
+put_config_map (const scene_t *scene, const char *file, const char *name, const char *value)
+{
+    OWNED (free_text)
+    char *text = text_format ("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s}\n"
+                              "data: {k: '%s'}\n",
+                              name, value);
+    put_text (scene, file, text);
+}
+
+/* "ConfigMap/c=1 Secret/s=-": kind, name and the value of k of every row. Owned. */
+static char *
+expect_objects (peer_t *worker)
+{
+    OWNED (received_destroy) received_t *message = peer_expect (worker, MSG_OBJECT_STATE);
+    char *text = text_copy ("");
+    NODE_EACH (node_get (message->body, "objects"), row)
+    text_replace (&text, "%s%s%s/%s=%s", text, *text ? " " : "", node_get_text (row, "kind", ""),
+                  node_get_text (row, "name", ""),
+                  node_get_bool (row, "found", false)
+                      ? node_as_text (node_at (row, "object", "data", "k", NULL), "?")
+                      : "-");
+    return text;
+}
+
+static void
+check_objects (peer_t *worker, const char *expected)
+{
+    OWNED (free_text) char *found = expect_objects (worker);
+    assert_string_equal (found, expected);
+}
+
+#define REFS                                                                                       \
+    "{\"uid\": \"u\", \"refs\": [{\"kind\": \"ConfigMap\", \"namespace\": \"default\", "           \
+    "\"name\": \"c\"}, {\"kind\": \"Secret\", \"namespace\": \"default\", \"name\": \"s\"}]}"
+
+static void
+workers_hear_of_the_objects_their_pods_use (void **state)
+{
+    (void) state;
+    OWNED (scene_destroy) scene_t scene = scene_new();
+    put_config_map (&scene, "c.yaml", "c", "1");
+    peer_t *worker = stage_peer (scene.stage, "pod-worker/a");
+    watch (&scene, scene.manifests, 60000);
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, REFS);
+    check_objects (worker, "ConfigMap/c=1 Secret/s=-");
+    put_config_map (&scene, "c.yaml", "c", "2");
+    check_objects (worker, "ConfigMap/c=2 Secret/s=-");
+    put_config_map (&scene, "other.yaml", "other", "1"); // nothing to this worker
+    put_text (&scene, "s.yaml",
+              "{apiVersion: v1, kind: Secret, metadata: {name: s}, stringData: {k: x}}");
+    check_objects (worker, "ConfigMap/c=2 Secret/s=eA==");
+    drop (&scene, "c.yaml");
+    check_objects (worker, "ConfigMap/c=- Secret/s=eA==");
+    // asked again it answers again
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, REFS);
+    check_objects (worker, "ConfigMap/c=- Secret/s=eA==");
+    // and not any more when nothing is used
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, "{\"uid\": \"u\", \"refs\": []}");
+    put_config_map (&scene, "c.yaml", "c", "3");
+    put_pod (&scene, "p.yaml", "p", "i:1");
+    check_pods (&scene, "p=i:1");
+    OWNED (received_destroy) received_t *none = peer_next (worker, 0);
+    assert_null (none);
+}
+
+static void
+a_bad_object_keeps_what_it_said (void **state)
+{
+    (void) state;
+    OWNED (scene_destroy) scene_t scene = scene_new();
+    put_config_map (&scene, "c.yaml", "c", "1");
+    peer_t *worker = stage_peer (scene.stage, "pod-worker/a");
+    watch (&scene, scene.manifests, 60000);
+    put_text (&scene, "c.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: 7}");
+    put_pod (&scene, "d.yaml", "d", "i:1");
+    check_pods (&scene, "d=i:1"); // so both files are read
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, REFS);
+    check_objects (worker, "ConfigMap/c=1 Secret/s=-");
+}
+
+static void
+pods_and_objects_may_stand_in_one_file (void **state)
+{
+    (void) state;
+    OWNED (scene_destroy) scene_t scene = scene_new();
+    put_text (&scene, "all.yaml",
+              "{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {k: a}}\n---\n"
+              "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n"
+              "  containers: [{name: c, image: 'i:1', envFrom: [{configMapRef: {name: c}}]}]\n"
+              "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: c}, data: {k: b}}\n");
+    peer_t *worker = stage_peer (scene.stage, "pod-worker/a");
+    watch (&scene, scene.manifests, 60000);
+    check_pods (&scene, "p=i:1");
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, REFS);
+    check_objects (worker, "ConfigMap/c=a Secret/s=-"); // the first of two counts
+}
+
 int
 main (void)
 {
@@ -372,6 +472,9 @@ main (void)
         cmocka_unit_test (the_time_of_first_sight_stays_while_the_content_does),
         cmocka_unit_test (who_asks_or_has_just_started_is_told_again),
         cmocka_unit_test (pods_are_complete_and_bound_to_the_node),
+        cmocka_unit_test (workers_hear_of_the_objects_their_pods_use),
+        cmocka_unit_test (a_bad_object_keeps_what_it_said),
+        cmocka_unit_test (pods_and_objects_may_stand_in_one_file),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -1,0 +1,237 @@
+/* test_volume_objects.c - volumes made of API objects, tokens and claims. */
+#include "volume_fixture.h"
+
+// ---- volumes of objects ----
+
+#define OBJECT_ROWS(K, V)                                                                          \
+    "\"objects\": [{\"kind\": \"ConfigMap\", \"namespace\": \"n\", \"name\": \"c\", \"found\": "   \
+    "true,"                                                                                        \
+    " \"object\": {\"data\": {\"" K "\": \"" V "\"}, \"binaryData\": {\"bin\": \"eHl6\"}}},"       \
+    " {\"kind\": \"Secret\", \"namespace\": \"n\", \"name\": \"s\", \"found\": true,"              \
+    " \"object\": {\"data\": {\"k\": \"dg==\"}}}]"
+
+#define CONFIG_V "pods/u1/volumes/kubernetes.io~configmap/v"
+
+static void
+objects_become_files_that_follow_them (void **state)
+{
+    fixture_t *self = *state;
+    extra = OBJECT_ROWS ("a", "1");
+    assert_ok (set_up_one (self, "\"configMap\": {\"name\": \"c\"}"));
+    assert_file (CONFIG_V "/a", "1");
+    assert_file (CONFIG_V "/bin", "xyz");
+    OWNED (free_text) char *before = link_of (CONFIG_V "/..data");
+    extra = "\"refresh\": true, " OBJECT_ROWS ("a", "1");
+    assert_ok (set_up_one (self, "\"configMap\": {\"name\": \"c\"}"));
+    OWNED (free_text) char *same = link_of (CONFIG_V "/..data");
+    assert_string_equal (before, same); // nothing changed, nothing is written
+    extra = "\"refresh\": true, " OBJECT_ROWS ("b", "2");
+    assert_ok (set_up_one (self, "\"configMap\": {\"name\": \"c\"}"));
+    assert_file (CONFIG_V "/b", "2");
+    assert_false (is_there (CONFIG_V "/a"));
+    OWNED (free_text) char *after = link_of (CONFIG_V "/..data");
+    assert_string_not_equal (before, after);
+    assert_ok (set_up_one (self, "\"secret\": {\"secretName\": \"s\", \"defaultMode\": 288}"));
+    assert_file ("pods/u1/volumes/kubernetes.io~secret/v/k", "v");
+    assert_int_equal (mode_of ("pods/u1/volumes/kubernetes.io~secret/v/..data/k"), S_IFREG | 0440);
+    struct statfs file_system;
+    OWNED (free_text) char *path = in_root ("pods/u1/volumes/kubernetes.io~secret/v");
+    assert_int_equal (statfs (path, &file_system), 0);
+    assert_int_equal (file_system.f_type, TMPFS_MAGIC);
+}
+
+static void
+an_optional_object_fills_its_volume_when_it_appears (void **state)
+{
+    fixture_t *self = *state;
+    assert_ok (set_up_one (self, "\"configMap\": {\"name\": \"absent\", \"optional\": true}"));
+    extra = OBJECT_ROWS ("a", "1");
+    assert_ok (set_up_one (self, "\"configMap\": {\"name\": \"c\", \"optional\": true}"));
+    assert_file (CONFIG_V "/a", "1");
+}
+
+static void
+a_refresh_leaves_other_volumes_alone (void **state)
+{
+    fixture_t *self = *state;
+    extra = "\"refresh\": true";
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (self, "{}",
+                                    "[{\"name\": \"h\", \"mountPath\": \"/h\"},"
+                                    " {\"name\": \"d\", \"mountPath\": \"/d\"}]",
+                                    "[{\"name\": \"h\", \"hostPath\": {\"path\": \"/absent\","
+                                    " \"type\": \"Directory\"}}, {\"name\": \"d\","
+                                    " \"downwardAPI\": {\"items\": []}}]",
+                                    "{}");
+    assert_string_equal (fault_of (reply), "");
+    const node_t *volumes = node_get (reply->body, "volumes");
+    assert_int_equal (node_count (volumes), 1);
+    assert_non_null (node_get (volumes, "d"));
+}
+
+static void
+tokens_are_for_those_who_may_read_them (void **state)
+{
+    fixture_t *self = *state;
+    static const char VOLUMES[] =
+        "[{\"name\": \"v\", \"projected\": {\"sources\": [{\"serviceAccountToken\":"
+        " {\"path\": \"t\", \"audience\": \"lab\", \"expirationSeconds\": 600}}]}}]";
+    static const char FILE_[] = "pods/u1/volumes/kubernetes.io~projected/v/t";
+    static const struct {
+        const char *security;
+        mode_t mode;
+        uid_t owner;
+    } CASES[] = {
+        { "{}", 0644, 0 },
+        { "{\"runAsUser\": 1234}", 0600, 1234 },
+        { "{\"fsGroup\": 2000}", 0640, 0 },
+    };
+    for (size_t i = 0; i < COUNT_OF (CASES); i++) {
+        extra = "\"tokens\": [{\"audience\": \"\", \"expiration_seconds\": 600, \"token\": \"no\"},"
+                " {\"audience\": \"lab\", \"expiration_seconds\": 600, \"token\": \"one\"}]";
+        OWNED (received_destroy)
+        received_t *reply = set_up_pod (self, "{}", MOUNT_V, VOLUMES, CASES[i].security);
+        assert_string_equal (fault_of (reply), "");
+        assert_file (FILE_, "one");
+        struct stat stat_;
+        OWNED (free_text) char *path = in_root (FILE_);
+        assert_int_equal (stat (path, &stat_), 0);
+        assert_int_equal (stat_.st_mode & 07777, CASES[i].mode);
+        assert_int_equal (stat_.st_uid, CASES[i].owner);
+        assert_ok (ask_teardown (self, "u1"));
+    }
+    extra = "\"tokens\": [{\"audience\": \"lab\", \"expiration_seconds\": 600,"
+            " \"error\": \"failed to fetch token: forbidden\"}]";
+    OWNED (received_destroy) received_t *reply = set_up_pod (self, "{}", MOUNT_V, VOLUMES, "{}");
+    assert_string_equal (fault_of (reply), "MountVolume.SetUp failed for volume \"v\" : failed to "
+                                           "fetch token: forbidden");
+}
+
+// ---- claims ----
+
+/* What a claim's row says of a PersistentVolume of this kind at `path` in the root. */
+static char *
+claim_row (const char *kind, const char *path)
+{
+    return text_format (
+        "\"objects\": [{\"kind\": \"PersistentVolumeClaim\", \"namespace\": \"n\","
+        " \"name\": \"data\", \"found\": true, \"object\": {\"metadata\":"
+        " {\"uid\": \"c1\"}, \"spec\": {\"volumeName\": \"pv1\"}, \"status\":"
+        " {\"phase\": \"Bound\"}}, \"volume\": {\"metadata\": {\"name\": \"pv1\"},"
+        " \"spec\": {\"claimRef\": {\"uid\": \"c1\"}, \"mountOptions\": [\"noexec\"],"
+        " \"%s\": {\"path\": \"%s/%s\"}}}}]",
+        kind, root, path);
+}
+
+#define LOCAL_V "pods/u1/volumes/kubernetes.io~local-volume/pv1"
+
+static void
+a_local_volume_is_bound_and_let_go (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (run ("mkdir -p disk/sub && echo kept > disk/file && chmod 700 disk"), 0);
+    OWNED (free_text)
+    char *row = claim_row ("local", "disk");
+    extra = row;
+    for (int i = 0; i < 2; i++) { // the second time it is there already
+        OWNED (received_destroy)
+        received_t *reply =
+            set_up_pod (self, "{}", MOUNT_V,
+                        "[{\"name\": \"v\", \"persistentVolumeClaim\": {\"claimName\": \"data\"}}]",
+                        "{\"fsGroup\": 2000}");
+        assert_string_equal (fault_of (reply), "");
+        const node_t *volume = node_at (reply->body, "volumes", "v", NULL);
+        OWNED (free_text) char *path = in_root (LOCAL_V);
+        assert_string_equal (node_get_text (volume, "host_path", ""), path);
+        assert_false (node_get_bool (volume, "read_only", true));
+    }
+    assert_file (LOCAL_V "/file", "kept\n");
+    assert_int_equal (group_of ("disk/sub"), 2000);
+    assert_int_equal (run ("grep -c ' '$PWD/" LOCAL_V " /proc/self/mountinfo | grep -qx 1"), 0);
+    assert_int_equal (run ("grep ' '$PWD/" LOCAL_V " /proc/self/mountinfo | grep -q noexec"), 0);
+    assert_ok (ask_teardown (self, "u1"));
+    assert_file ("disk/file", "kept\n"); // the volume's, not the pod's
+    assert_false (is_there ("pods/u1"));
+}
+
+static void
+a_claim_may_be_read_only_or_of_a_host_path (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (run ("mkdir disk"), 0);
+    OWNED (free_text) char *row = claim_row ("hostPath", "disk");
+    extra = row;
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (self, "{}", MOUNT_V,
+                                    "[{\"name\": \"v\", \"persistentVolumeClaim\": {\"claimName\":"
+                                    " \"data\", \"readOnly\": true}}]",
+                                    "{}");
+    assert_string_equal (fault_of (reply), "");
+    const node_t *volume = node_at (reply->body, "volumes", "v", NULL);
+    OWNED (free_text) char *disk = in_root ("disk");
+    assert_string_equal (node_get_text (volume, "host_path", ""), disk);
+    assert_true (node_get_bool (volume, "read_only", false));
+    OWNED (free_text) char *absent = claim_row ("local", "none");
+    extra = absent;
+    OWNED (free_text)
+    char *fault = set_up_one (self, "\"persistentVolumeClaim\": {\"claimName\": \"data\"}");
+    OWNED (free_text)
+    char *expected = text_format ("MountVolume.NewMounter initialization failed for volume \"pv1\" "
+                                  ": path \"%s/none\" does not exist",
+                                  root);
+    assert_string_equal (fault, expected);
+}
+
+static void
+a_large_volume_keeps_nobody_else_waiting (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (run ("mkdir disk && cd disk && seq 60000 | xargs touch"), 0);
+    OWNED (free_text) char *row = claim_row ("local", "disk");
+    OWNED (free_text)
+    char *json = text_format (
+        "{\"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\": \"n\", \"uid\": \"u1\"},"
+        " \"spec\": {\"securityContext\": {\"fsGroup\": 2000}, \"containers\": [{\"name\": \"c\","
+        " \"volumeMounts\": " MOUNT_V "}], \"volumes\": [{\"name\": \"v\","
+        " \"persistentVolumeClaim\": {\"claimName\": \"data\"}}]}}, %s}",
+        row);
+    peer_t *other = stage_peer (self->stage, "pod-worker/other");
+    uint64_t slow = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_SETUP, json);
+    // asked meanwhile: the same pod again, which waits its turn, its end, and another pod
+    uint64_t again = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_SETUP, json);
+    uint64_t end = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_TEARDOWN,
+                                      "{\"pod_uid\": \"u1\"}");
+    uint64_t quick = peer_request_json (
+        other, "volume-manager", MSG_VOLUME_SETUP,
+        "{\"pod\": {\"metadata\": {\"name\": \"q\", \"namespace\": \"n\", \"uid\": \"u2\"},"
+        " \"spec\": {\"containers\": [{\"name\": \"c\"}]}}}");
+    OWNED (received_destroy) received_t *first = peer_expect_reply (other, quick);
+    assert_string_equal (fault_of (first), "");
+    assert_int_not_equal (group_of ("disk"), 2000); // the root comes last
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, slow);
+    assert_string_equal (fault_of (reply), "");
+    assert_int_equal (group_of ("disk"), 2000);
+    OWNED (received_destroy) received_t *second = peer_expect_reply (self->worker, again);
+    assert_string_equal (fault_of (second), "the pod's old directory is still being removed");
+    OWNED (received_destroy) received_t *gone = peer_expect_reply (self->worker, end);
+    assert_string_equal (fault_of (gone), "");
+    assert_false (is_there ("pods/u1"));
+    assert_true (is_there ("disk/60000"));
+}
+
+#define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown (test, set_up, tear_down)
+
+int
+main (void)
+{
+    const struct CMUnitTest tests[] = {
+        WITH_FIXTURE (objects_become_files_that_follow_them),
+        WITH_FIXTURE (an_optional_object_fills_its_volume_when_it_appears),
+        WITH_FIXTURE (a_refresh_leaves_other_volumes_alone),
+        WITH_FIXTURE (tokens_are_for_those_who_may_read_them),
+        WITH_FIXTURE (a_local_volume_is_bound_and_let_go),
+        WITH_FIXTURE (a_claim_may_be_read_only_or_of_a_host_path),
+        WITH_FIXTURE (a_large_volume_keeps_nobody_else_waiting),
+    };
+    return cmocka_run_group_tests (tests, NULL, NULL);
+}
