@@ -108,6 +108,8 @@ run (const kubelet_options_t *options, fault_t *fault)
         .start_window = options->start_window,
         .kubeconfig = options->kubeconfig,
         .bootstrap_kubeconfig = options->bootstrap_kubeconfig,
+        .cert_dir = options->cert_dir,
+        .socket_dir = options->socket_dir,
         .is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig,
     };
     supervised_t actors[LAUNCH_ACTORS_MAX];

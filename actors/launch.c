@@ -220,18 +220,6 @@ api_client_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
-static node_t
-server_args (const launch_t *launch, tree_t *tree)
-{
-    const kubelet_config_t *config = launch->config;
-    node_t args = node_map();
-    node_set_text (tree, &args, "read_only_address", config->address);
-    node_set_int (tree, &args, "read_only_port", config->read_only_port);
-    node_set_text (tree, &args, "healthz_address", config->healthz_bind_address);
-    node_set_int (tree, &args, "healthz_port", config->healthz_port);
-    return args;
-}
-
 /* Those that others need first come first; the order only spares requests that come too soon. */
 static const struct {
     const actor_class_t *class;
@@ -249,7 +237,7 @@ static const struct {
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &stats_provider_class, stats_provider_args },
-    { &server_class, server_args },
+    { &server_class, launch_server_args },
     { &status_reporter_class, node_name_args, has_api_server },
 };
 _Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");

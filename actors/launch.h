@@ -14,7 +14,13 @@ typedef struct {
     bool is_standalone;               // no API server, so no Node object
     const char *kubeconfig;           // of the API server; NULL: none
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
+    const char *cert_dir;
+    const char *socket_dir;
+    const char *flags; // of the command line, one "name=value" a line
 } launch_t;
+
+/* The arguments of the server (launch_server.c). */
+node_t launch_server_args (const launch_t *launch, tree_t *tree);
 
 /* Fills `actors` (room for LAUNCH_ACTORS_MAX) in the order in which they are to start; the
    arguments live in `tree`. Returns how many. */

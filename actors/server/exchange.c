@@ -1,6 +1,7 @@
 #include "cubelet/memory.h"
 #include "server.h"
 #include <event2/buffer.h>
+#include <event2/bufferevent.h>
 #include <string.h>
 
 static void
@@ -8,6 +9,13 @@ forget (exchange_t *self)
 {
     zlistx_t *exchanges = self->server->exchanges;
     zlistx_detach (exchanges, zlistx_find (exchanges, self));
+    if (self->request)
+        actor_cancel (self->server->actor, self->request);
+    if (self->work)
+        self->drop (&self->work);
+    listener_note (self->listener, self->stream, -1, false);
+    url_query_destroy (&self->query);
+    tree_destroy (&self->user);
     free (self);
 }
 
@@ -18,16 +26,21 @@ on_close (struct evhttp_connection *connection, void *context)
 }
 
 void
-exchange_begin (server_t *server, port_kind_t port, struct evhttp_request *http)
+exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
+                struct evhttp_request *http)
 {
     exchange_t *self = memory_new (1, sizeof *self);
     self->server = server;
+    self->listener = listener;
     self->port = port;
     self->http = http;
     self->connection = evhttp_request_get_connection (http);
+    self->stream = evhttp_connection_get_bufferevent (self->connection);
+    self->query = url_query_new (evhttp_uri_get_query (evhttp_request_get_evhttp_uri (http)));
     evhttp_connection_set_closecb (self->connection, on_close, server);
     zlistx_add_end (server->exchanges, self);
-    route_request (self);
+    listener_note (listener, self->stream, 1, false);
+    access_check (self);
 }
 
 void
@@ -36,16 +49,14 @@ exchange_drop (server_t *server, const struct evhttp_connection *connection)
     for (exchange_t *self = zlistx_first (server->exchanges); self;
          self = zlistx_next (server->exchanges)) {
         if (self->connection == connection) {
-            if (self->request)
-                actor_cancel (server->actor, self->request);
             forget (self);
             return;
         }
     }
 }
 
-static void
-add_header (exchange_t *self, const char *name, const char *value)
+void
+exchange_add_header (exchange_t *self, const char *name, const char *value)
 {
     evhttp_add_header (evhttp_request_get_output_headers (self->http), name, value);
 }
@@ -55,25 +66,31 @@ exchange_reply (exchange_t *self, int status, const char *content_type, const ch
                 size_t size)
 {
     struct evhttp_request *http = self->http;
-    add_header (self, "Content-Type", content_type);
+    exchange_add_header (self, "Content-Type", content_type);
     evbuffer_add (evhttp_request_get_output_buffer (http), body, size);
     forget (self); // the connection may close at once, and the exchange with it
     evhttp_send_reply (http, status, NULL, NULL);
 }
 
 void
-exchange_error (exchange_t *self, int status, const char *text)
+exchange_reply_text (exchange_t *self, int status, const char *text)
 {
-    OWNED (free_text) char *body = text_format ("%s\n", text);
-    add_header (self, "X-Content-Type-Options", "nosniff");
-    exchange_reply (self, status, TEXT_PLAIN, body, strlen (body));
+    exchange_reply (self, status, TEXT_PLAIN, text, strlen (text));
 }
 
 void
-exchange_ask (exchange_t *self, const char *actor, message_id_t type, int64_t deadline_ms,
-              actor_reply_fn *reply)
+exchange_error (exchange_t *self, int status, const char *text)
 {
-    self->request = actor_request (self->server->actor, actor, type, NULL, deadline_ms, reply,
+    OWNED (free_text) char *body = text_format ("%s\n", text);
+    exchange_add_header (self, "X-Content-Type-Options", "nosniff");
+    exchange_reply_text (self, status, body);
+}
+
+void
+exchange_ask (exchange_t *self, const char *actor, message_id_t type, const node_t *body,
+              int64_t deadline_ms, actor_reply_fn *reply)
+{
+    self->request = actor_request (self->server->actor, actor, type, body, deadline_ms, reply,
                                    &self, sizeof self);
 }
 
@@ -85,50 +102,24 @@ exchange_of_context (void *context)
     return self;
 }
 
-/* Calls `take` with the value of one "key=value" (or "key") if its key is `name`. evhttp's own
-   parser refuses a query with a key alone. */
-static void
-take_parameter (const char *pair, size_t size, const char *name, parameter_fn *take, void *context)
+void
+exchange_take_over (exchange_t *self, bufferevent_data_cb on_read, bufferevent_data_cb on_sent,
+                    bufferevent_event_cb on_event, void *context)
 {
-    const char *equals = memchr (pair, '=', size);
-    size_t key_size = equals ? (size_t) (equals - pair) : size;
-    OWNED (free_text) char *raw_key = strndup (pair, key_size);
-    OWNED (free_text)
-    char *raw_value =
-        strndup (pair + key_size + (equals != NULL), size - key_size - (equals != NULL));
-    if (!raw_key || !raw_value)
-        abort();
-    OWNED (free_text) char *key = evhttp_uridecode (raw_key, 1, NULL);
-    OWNED (free_text) char *value = evhttp_uridecode (raw_value, 1, NULL);
-    if (key && value && strcmp (key, name) == 0)
-        take (value, context);
+    // evhttp leaves a request alone until it is answered, which it never will be here
+    bufferevent_setcb (self->stream, on_read, on_sent, on_event, context);
+    bufferevent_set_timeouts (self->stream, NULL, NULL);
+    bufferevent_setwatermark (self->stream, EV_READ | EV_WRITE, 0, 0);
+    bufferevent_enable (self->stream, EV_READ | EV_WRITE);
 }
 
 void
-exchange_each_parameter (const exchange_t *self, const char *name, parameter_fn *take,
-                         void *context)
+exchange_close (exchange_t *self)
 {
-    const char *at = evhttp_uri_get_query (evhttp_request_get_evhttp_uri (self->http));
-    while (at && *at) {
-        size_t size = strcspn (at, "&");
-        take_parameter (at, size, name, take, context);
-        at += size + (at[size] == '&');
-    }
-}
-
-static void
-note_presence (const char *value, void *context)
-{
-    (void) value;
-    *(bool *) context = true;
-}
-
-bool
-exchange_has_parameter (const exchange_t *self, const char *name)
-{
-    bool is_there = false;
-    exchange_each_parameter (self, name, note_presence, &is_there);
-    return is_there;
+    struct evhttp_connection *connection = self->connection;
+    evhttp_connection_set_closecb (connection, NULL, NULL);
+    forget (self);
+    evhttp_connection_free (connection); // with its request
 }
 
 const char *
@@ -136,4 +127,27 @@ exchange_path (const exchange_t *self)
 {
     const char *path = evhttp_uri_get_path (evhttp_request_get_evhttp_uri (self->http));
     return path && path[0] ? path : "/";
+}
+
+const char *
+exchange_method (const exchange_t *self)
+{
+    static const struct {
+        enum evhttp_cmd_type command;
+        const char *name;
+    } METHODS[] = {
+        { EVHTTP_REQ_GET, "GET" },       { EVHTTP_REQ_POST, "POST" },   { EVHTTP_REQ_PUT, "PUT" },
+        { EVHTTP_REQ_DELETE, "DELETE" }, { EVHTTP_REQ_PATCH, "PATCH" }, { EVHTTP_REQ_HEAD, "HEAD" },
+    };
+    enum evhttp_cmd_type command = evhttp_request_get_command (self->http);
+    for (size_t i = 0; i < COUNT_OF (METHODS); i++)
+        if (METHODS[i].command == command)
+            return METHODS[i].name;
+    return "";
+}
+
+const char *
+exchange_header (const exchange_t *self, const char *name)
+{
+    return evhttp_find_header (evhttp_request_get_input_headers (self->http), name);
 }

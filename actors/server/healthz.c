@@ -26,9 +26,8 @@ typedef struct {
 } health_t;
 
 static void
-exclude (const char *name, void *context)
+exclude (health_t *health, const char *name)
 {
-    health_t *health = context;
     for (size_t i = 0; i < CHECK_COUNT; i++) {
         if (strcmp (name, CHECK_NAMES[i]) == 0) {
             health->is_excluded[i] = true;
@@ -66,7 +65,9 @@ answer_root (exchange_t *exchange, bool is_syncloop_well, size_t count)
 {
     health_t health = { .is_failing[CHECK_SYNCLOOP] = !is_syncloop_well,
                         .unknown = text_copy ("") };
-    exchange_each_parameter (exchange, "exclude", exclude, &health);
+    const char *name = NULL;
+    for (size_t i = 0; (name = url_query_get_at (exchange->query, "exclude", i)); i++)
+        exclude (&health, name);
     bool is_well = true;
     OWNED (free_text) char *lines = check_lines (&health, count, &is_well);
     free (health.unknown);
@@ -76,16 +77,15 @@ answer_root (exchange_t *exchange, bool is_syncloop_well, size_t count)
         return;
     }
     text_replace (&lines, "%shealthz check passed\n", lines);
-    const char *body = exchange_has_parameter (exchange, "verbose") ? lines : "ok";
-    evhttp_add_header (evhttp_request_get_output_headers (exchange->http), "X-Content-Type-Options",
-                       "nosniff");
-    exchange_reply (exchange, HTTP_OK, TEXT_PLAIN, body, strlen (body));
+    exchange_add_header (exchange, "X-Content-Type-Options", "nosniff");
+    exchange_reply_text (exchange, HTTP_OK,
+                         url_query_get (exchange->query, "verbose") ? lines : "ok");
 }
 
 void
 serve_check_ok (exchange_t *exchange)
 {
-    exchange_reply (exchange, HTTP_OK, TEXT_PLAIN, "ok", strlen ("ok"));
+    exchange_reply_text (exchange, HTTP_OK, "ok");
 }
 
 void
@@ -133,11 +133,11 @@ answer_syncloop (void *state, const message_t *reply, const fault_t *fault, void
 void
 serve_health (exchange_t *exchange)
 {
-    exchange_ask (exchange, "supervisor", MSG_ACTOR_LIST, ANSWER_LIMIT_MS, answer_health);
+    exchange_ask (exchange, "supervisor", MSG_ACTOR_LIST, NULL, ANSWER_LIMIT_MS, answer_health);
 }
 
 void
 serve_check_syncloop (exchange_t *exchange)
 {
-    exchange_ask (exchange, "supervisor", MSG_ACTOR_LIST, ANSWER_LIMIT_MS, answer_syncloop);
+    exchange_ask (exchange, "supervisor", MSG_ACTOR_LIST, NULL, ANSWER_LIMIT_MS, answer_syncloop);
 }

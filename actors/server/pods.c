@@ -28,11 +28,11 @@ answer_pods (void *state, const message_t *reply, const fault_t *fault, void *co
     size_t size = 0;
     OWNED (free_text) char *json = json_write (&list, JSON_COMPACT, &size);
     text_replace (&json, "%s\n", json);
-    exchange_reply (exchange, HTTP_OK, "application/json", json, size + 1);
+    exchange_reply (exchange, HTTP_OK, JSON_TYPE, json, size + 1);
 }
 
 void
 serve_pods (exchange_t *exchange)
 {
-    exchange_ask (exchange, "pod-manager", MSG_POD_LIST, ANSWER_LIMIT_MS, answer_pods);
+    exchange_ask (exchange, "pod-manager", MSG_POD_LIST, NULL, ANSWER_LIMIT_MS, answer_pods);
 }

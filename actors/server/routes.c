@@ -3,36 +3,53 @@
 #include <string.h>
 
 #define ANY_METHOD 0
-#define PORTS_ALL (PORT_HEALTHZ | PORT_READ_ONLY)
+#define GET EVHTTP_REQ_GET
+#define POST EVHTTP_REQ_POST
+
+#define PORTS_FULL (PORT_SECURE | PORT_LOCAL)
+#define PORTS_MOST (PORT_READ_ONLY | PORTS_FULL)
+#define PORTS_ALL (PORT_HEALTHZ | PORTS_MOST)
+
+/* When a route is there; else the next one that fits. */
+typedef enum { ALWAYS, IF_DEBUGGING, UNLESS_DEBUGGING } condition_t;
 
 /* Every path that is served. One that ends with "/" stands for all below it; the longest that fits
-   counts. Source: reference/node-and-server.md 4. */
+   counts, and of equals the first. Source: reference/node-and-server.md 4. */
 static const struct {
     const char *path;
     unsigned methods; // EVHTTP_REQ_...; ANY_METHOD
     unsigned ports;   // port_kind_t
+    condition_t condition;
     route_fn *serve;
 } ROUTES[] = {
-    { "/healthz", ANY_METHOD, PORT_HEALTHZ, serve_health_ping },
-    { "/healthz/ping", ANY_METHOD, PORTS_ALL, serve_check_ok },
-    { "/healthz", ANY_METHOD, PORT_READ_ONLY, serve_health },
-    { "/healthz/log", ANY_METHOD, PORT_READ_ONLY, serve_check_ok },
-    { "/healthz/syncloop", ANY_METHOD, PORT_READ_ONLY, serve_check_syncloop },
-    { "/healthz/device-plugin", ANY_METHOD, PORT_READ_ONLY, serve_check_ok },
-    { "/pods", EVHTTP_REQ_GET, PORT_READ_ONLY, serve_pods },
-    { "/stats/summary", EVHTTP_REQ_GET | EVHTTP_REQ_POST, PORT_READ_ONLY, serve_stats_summary },
-    { "/metrics", EVHTTP_REQ_GET, PORT_READ_ONLY, serve_metrics },
-    { "/metrics/cadvisor", EVHTTP_REQ_GET, PORT_READ_ONLY, serve_metrics },
-    { "/metrics/resource", EVHTTP_REQ_GET, PORT_READ_ONLY, serve_metrics },
-    { "/metrics/probes", EVHTTP_REQ_GET, PORT_READ_ONLY, serve_metrics },
-    { "/run/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/exec/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/attach/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/portForward/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/containerLogs/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/runningpods/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/debug/pprof/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
-    { "/logs/", ANY_METHOD, PORT_READ_ONLY, serve_debug_disabled },
+    { "/healthz", ANY_METHOD, PORT_HEALTHZ, ALWAYS, serve_health_ping },
+    { "/healthz/ping", ANY_METHOD, PORTS_ALL, ALWAYS, serve_check_ok },
+    { "/healthz", ANY_METHOD, PORTS_MOST, ALWAYS, serve_health },
+    { "/healthz/log", ANY_METHOD, PORTS_MOST, ALWAYS, serve_check_ok },
+    { "/healthz/syncloop", ANY_METHOD, PORTS_MOST, ALWAYS, serve_check_syncloop },
+    { "/healthz/device-plugin", ANY_METHOD, PORTS_MOST, ALWAYS, serve_check_ok },
+    { "/pods", GET, PORTS_MOST, ALWAYS, serve_pods },
+    { "/stats/summary", GET | POST, PORTS_MOST, ALWAYS, serve_stats_summary },
+    { "/metrics", GET, PORTS_MOST, ALWAYS, serve_metrics },
+    { "/metrics/cadvisor", GET, PORTS_MOST, ALWAYS, serve_metrics },
+    { "/metrics/resource", GET, PORTS_MOST, ALWAYS, serve_metrics },
+    { "/metrics/probes", GET, PORTS_MOST, ALWAYS, serve_metrics },
+    { "/run/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/exec/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/attach/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/portForward/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/containerLogs/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/runningpods/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/debug/pprof/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/logs/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
+    { "/run/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/exec/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/attach/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/portForward/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/containerLogs/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/runningpods/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/debug/pprof/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
+    { "/logs/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
 };
 
 static const struct {
@@ -53,13 +70,21 @@ fits (const char *route, const char *path)
     return route[size - 1] == '/' ? strncmp (route, path, size) == 0 : strcmp (route, path) == 0;
 }
 
+static bool
+is_there (condition_t condition, const server_settings_t *settings)
+{
+    return condition == ALWAYS || settings->debugging_handlers == (condition == IF_DEBUGGING);
+}
+
 /* The index of the route, or -1. */
 static int
-find_route (port_kind_t port, const char *path)
+find_route (const exchange_t *exchange, const char *path)
 {
+    const server_settings_t *settings = &exchange->server->settings;
     int found = -1;
     for (int i = 0; i < (int) COUNT_OF (ROUTES); i++)
-        if ((ROUTES[i].ports & port) && fits (ROUTES[i].path, path)
+        if ((ROUTES[i].ports & exchange->port) && is_there (ROUTES[i].condition, settings)
+            && fits (ROUTES[i].path, path)
             && (found < 0 || strlen (ROUTES[i].path) > strlen (ROUTES[found].path)))
             found = i;
     return found;
@@ -69,19 +94,18 @@ find_route (port_kind_t port, const char *path)
 static void
 refuse_method (exchange_t *exchange, unsigned allowed)
 {
-    static const char TEXT[] = "405: Method Not Allowed";
     OWNED (free_text) char *names = text_copy ("");
     for (size_t i = 0; i < COUNT_OF (METHODS); i++)
         if (allowed & METHODS[i].method)
             text_replace (&names, "%s%s%s", names, names[0] ? ", " : "", METHODS[i].name);
-    evhttp_add_header (evhttp_request_get_output_headers (exchange->http), "Allow", names);
-    exchange_reply (exchange, HTTP_BADMETHOD, TEXT_PLAIN, TEXT, strlen (TEXT));
+    exchange_add_header (exchange, "Allow", names);
+    exchange_reply_text (exchange, HTTP_BADMETHOD, "405: Method Not Allowed");
 }
 
 void
 route_request (exchange_t *exchange)
 {
-    int route = find_route (exchange->port, exchange_path (exchange));
+    int route = find_route (exchange, exchange_path (exchange));
     unsigned method = evhttp_request_get_command (exchange->http);
     if (route < 0)
         exchange_error (exchange, HTTP_NOTFOUND, "404 page not found");

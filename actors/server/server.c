@@ -1,17 +1,10 @@
 #include "server.h"
 #include "cubelet/actors.h"
+#include "cubelet/certificate.h"
+#include "cubelet/clock.h"
+#include "cubelet/log.h"
 #include "cubelet/memory.h"
-
-/* The ports, by the arguments that set them; port 0 is not served. */
-static const struct {
-    port_kind_t kind;
-    const char *address, *port; // arguments
-    const char *setting;        // of the configuration, for people
-    const char *address_otherwise;
-} PORTS[] = {
-    { PORT_HEALTHZ, "healthz_address", "healthz_port", "healthzPort", "127.0.0.1" },
-    { PORT_READ_ONLY, "read_only_address", "read_only_port", "readOnlyPort", "0.0.0.0" },
-};
+#include <unistd.h>
 
 #define PORT_NUMBER_MAX 65535
 
@@ -22,16 +15,87 @@ destroy_listener (void **self_p)
 }
 
 static void
-open_ports (server_t *self, const node_t *args)
+open_ports (server_t *self)
 {
-    for (size_t i = 0; i < COUNT_OF (PORTS); i++) {
-        int64_t port = node_get_int (args, PORTS[i].port, 0);
-        const char *address = node_get_text (args, PORTS[i].address, PORTS[i].address_otherwise);
-        if (port > 0 && port <= PORT_NUMBER_MAX)
-            zlistx_add_end (self->listeners, listener_new (self, PORTS[i].kind, PORTS[i].setting,
-                                                           address, (int) port));
+    const server_settings_t *settings = &self->settings;
+    const struct {
+        port_kind_t kind;
+        const char *setting; // of the configuration, for people
+        const char *address, *address_otherwise;
+        int64_t port; // 0: not served
+    } ports[] = {
+        { PORT_HEALTHZ, "healthzPort", settings->healthz_address, "127.0.0.1",
+          settings->healthz_port },
+        { PORT_READ_ONLY, "readOnlyPort", settings->read_only_address, "0.0.0.0",
+          settings->read_only_port },
+        { PORT_SECURE, "port", settings->secure_address, "0.0.0.0", settings->secure_port },
+    };
+    for (size_t i = 0; i < COUNT_OF (ports); i++) {
+        listener_settings_t listener = {
+            .kind = ports[i].kind,
+            .setting = ports[i].setting,
+            .address = ports[i].address ? ports[i].address : ports[i].address_otherwise,
+            .port = (int) ports[i].port,
+        };
+        if (ports[i].port > 0 && ports[i].port <= PORT_NUMBER_MAX)
+            zlistx_add_end (self->listeners, listener_new (self, &listener));
     }
+    listener_settings_t local = { .kind = PORT_LOCAL,
+                                  .setting = "--socket-dir",
+                                  .path = settings->socket_path };
+    if (local.path)
+        zlistx_add_end (self->listeners, listener_new (self, &local));
 }
+
+// ---- the certificate ----
+
+/* The first start of a node makes one; that it could not is said again with each connection. */
+static void
+make_certificate (const server_settings_t *settings)
+{
+    fault_t fault = { 0 };
+    if (access (settings->tls_certificate_file, F_OK) == 0
+        && access (settings->tls_key_file, F_OK) == 0)
+        return;
+    if (certificate_make_self_signed (settings->node_name, settings->host_ips,
+                                      settings->tls_certificate_file, settings->tls_key_file,
+                                      clock_now_ns(), &fault)
+        < 0)
+        LOG_ERROR ("Certificate cannot be made err=%s", fault.text);
+    else
+        LOG_INFO ("Self-signed certificate made file=%s", settings->tls_certificate_file);
+}
+
+static void
+open_tls (server_t *self)
+{
+    const server_settings_t *settings = &self->settings;
+    if (settings->secure_port <= 0)
+        return;
+    tls_settings_t tls = {
+        .certificate_file = settings->tls_certificate_file,
+        .key_file = settings->tls_key_file,
+        .client_ca_file = settings->client_ca_file,
+        .min_version = settings->tls_min_version,
+        .cipher_suites = settings->tls_cipher_suites,
+    };
+    if (settings->make_certificate)
+        make_certificate (settings);
+    self->tls = tls_server_new (&tls);
+}
+
+static int
+check_settings (const server_settings_t *settings, fault_t *fault)
+{
+    if (settings->secure_port > 0
+        && (!settings->node_name || !settings->tls_certificate_file || !settings->tls_key_file))
+        return fault_set (fault, FAULT_INVALID,
+                          "node_name, tls_certificate_file and tls_key_file "
+                          "are needed for secure_port");
+    return 0;
+}
+
+// ---- start and stop ----
 
 static struct event_base *
 open_base (void)
@@ -46,35 +110,53 @@ open_base (void)
     return base;
 }
 
+static void
+destroy (server_t **self_p)
+{
+    server_t *self = *self_p;
+    if (!self)
+        return;
+    zlistx_destroy (&self->listeners); // drops the exchanges with their connections
+    for (exchange_t *exchange; (exchange = zlistx_first (self->exchanges));)
+        exchange_drop (self, exchange->connection);
+    zlistx_destroy (&self->exchanges);
+    access_stop (self);
+    tls_server_destroy (&self->tls);
+    if (self->base)
+        event_base_free (self->base);
+    tree_destroy (&self->args);
+    free (self);
+    *self_p = NULL;
+}
+
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
-    struct event_base *base = open_base();
-    if (!base) {
-        fault_set (fault, FAULT_UNAVAILABLE, "libevent has no way to wait for descriptors");
-        return NULL;
-    }
-    server_t *self = memory_new (1, sizeof *self);
+    OWNED (destroy) server_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
-    self->base = base;
+    self->started_ns = clock_now_ns();
     self->exchanges = zlistx_new();
     self->listeners = zlistx_new();
     zlistx_set_destructor (self->listeners, destroy_listener);
-    open_ports (self, args);
-    return self;
+    access_start (self);
+    self->args = tree_copy (args);
+    if (server_settings_read (tree_root (self->args), self->args, &self->settings, fault) < 0
+        || check_settings (&self->settings, fault) < 0)
+        return NULL;
+    self->base = open_base();
+    if (!self->base) {
+        fault_set (fault, FAULT_UNAVAILABLE, "libevent has no way to wait for descriptors");
+        return NULL;
+    }
+    open_tls (self);
+    open_ports (self);
+    return STEAL (self);
 }
 
 static void
 stop (void **self_p)
 {
-    server_t *self = *self_p;
-    zlistx_destroy (&self->listeners); // drops the exchanges with their connections
-    for (exchange_t *exchange; (exchange = zlistx_first (self->exchanges));)
-        exchange_drop (self, exchange->connection);
-    zlistx_destroy (&self->exchanges);
-    event_base_free (self->base);
-    free (self);
-    *self_p = NULL;
+    destroy ((server_t **) self_p);
 }
 
 // ---- the loop ----
@@ -140,10 +222,10 @@ run (actor_t *actor, void *state)
 
 static const actor_handler_t HANDLERS[] = { { 0 } };
 
-/* args: {read_only_address read_only_port healthz_address healthz_port} */
+/* args: server_settings_t */
 const actor_class_t server_class = {
     .name = "server",
-    .about = "serves health checks and the node's pods over HTTP",
+    .about = "serves the node's own API: health, pods, logs, exec and more",
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,

@@ -1,14 +1,19 @@
 /* server.h - what the files of this actor share.
 
-   server.c      the class: arguments, the event loop
-   listener.c    one port: binding it (and again, when it is taken), its connections
-   exchange.c    one request and its answer, which may come later
-   routes.c      which path is served on which port, by whom
-   healthz.c     /healthz and below
-   pods.c        /pods
-   stats.c       /stats/summary, /metrics */
+   server.c          the class: arguments, the event loop
+   settings.c        the arguments
+   listener.c        one port: binding it (and again, when it is taken), its connections
+   listen_socket.c   the bound socket of an address, or of a path
+   exchange.c        one request and its answer, which may come later
+   access.c          who asks, and whether they may
+   routes.c          which path is served on which port, by whom
+   healthz.c, pods.c, ...   what is served */
 #pragma once
 #include "cubelet/actor.h"
+#include "cubelet/lru.h"
+#include "cubelet/node_access.h"
+#include "cubelet/tls_server.h"
+#include "cubelet/url_query.h"
 #include <czmq.h>
 #include <event2/event.h>
 #include <event2/http.h>
@@ -17,23 +22,76 @@
 typedef enum {
     PORT_HEALTHZ = 1 << 0,   // healthzBindAddress:healthzPort, plain
     PORT_READ_ONLY = 1 << 1, // address:readOnlyPort, plain, for everybody
+    PORT_SECURE = 1 << 2,    // address:port, TLS, for who may
+    PORT_LOCAL = 1 << 3,     // a socket in the file system, for root
 } port_kind_t;
 
 typedef struct listener listener_t;
+typedef struct exchange exchange_t;
+
+// ---- settings.c ----
+
+/* The actor's arguments, by the same names (launch.c: server_args). Texts are borrowed from them;
+   0 or NULL: not served. */
+typedef struct {
+    const char *node_name;
+    text_list_t host_ips;
+    const char *healthz_address, *read_only_address, *secure_address;
+    int64_t healthz_port, read_only_port, secure_port;
+    const char *socket_path;
+    const char *tls_certificate_file, *tls_key_file, *client_ca_file, *tls_min_version;
+    text_list_t tls_cipher_suites;
+    bool make_certificate; // when the file is not there
+    bool has_api_server;   // webhooks can be asked
+    bool anonymous, webhook_authentication;
+    bool webhook_authorization; // false: AlwaysAllow
+    bool fine_grained_authorization;
+    int64_t token_ttl_ms, allowed_ttl_ms, denied_ttl_ms;
+    bool debugging_handlers, profiling_handler, debug_flags_handler, system_log_handler;
+    bool split_log_streams, statusz, flagz, checkpoint; // feature gates
+    int64_t streaming_idle_ms;
+    const char *configz; // JSON
+    const char *flags;   // of the command line, one a line
+    const char *root_dir;
+} server_settings_t;
+
+/* `args` has to live as long as the settings. 0, or -1 with FAULT_INVALID. */
+int server_settings_read (const node_t *args, tree_t *tree, server_settings_t *out, fault_t *fault);
 
 typedef struct {
     actor_t *actor;
     struct event_base *base;
-    zlistx_t *listeners; // listener_t
-    zlistx_t *exchanges; // exchange_t that wait for an answer
+    tree_t *args;
+    server_settings_t settings;
+    tls_server_t *tls;       // NULL: no port needs it
+    zlistx_t *listeners;     // listener_t
+    zlistx_t *exchanges;     // exchange_t that are not over
+    lru_t *tokens, *reviews; // access.c
+    int64_t started_ns;
 } server_t;
+
+// ---- listen_socket.c ----
+
+/* As Go's net.Listen: any address means those of both families, where there are two. A bound,
+   non-blocking socket; or -1 with FAULT_INVALID or FAULT_UNAVAILABLE. */
+int listen_socket_open (const char *address, int port, fault_t *fault);
+
+/* The same at a path, mode 0600; what was there goes. */
+int listen_socket_open_local (const char *path, fault_t *fault);
 
 // ---- listener.c ----
 
+typedef struct {
+    port_kind_t kind;
+    const char *setting; // that names it in the configuration, for people
+    const char *address;
+    int port;
+    const char *path; // PORT_LOCAL: instead of address and port
+} listener_settings_t;
+
 /* Serves on a port as soon as it can be bound: a port that is taken is tried again, and the rest of
-   the agent goes on. `setting` names it in the configuration, for people. Owned. */
-listener_t *listener_new (server_t *server, port_kind_t kind, const char *setting,
-                          const char *address, int port);
+   the agent goes on. Owned. */
+listener_t *listener_new (server_t *server, const listener_settings_t *settings);
 
 /* Closes the port and its connections, frees *self_p and sets it to NULL. */
 void listener_destroy (listener_t **self_p);
@@ -42,22 +100,35 @@ void listener_destroy (listener_t **self_p);
    of the event loop. */
 void listener_sweep (listener_t *self);
 
+/* A request came in, or one has been answered (`change` 1 or -1): connections without any have
+   little time. `is_proven`: its client may use this port. */
+void
+listener_note (listener_t *self, const struct bufferevent *connection, int change, bool is_proven);
+
 // ---- exchange.c ----
 
 /* A request that is being answered. */
-typedef struct {
+struct exchange {
     server_t *server;
+    listener_t *listener;
     port_kind_t port;
     struct evhttp_request *http;
     struct evhttp_connection *connection;
+    struct bufferevent *stream;
+    url_query_t *query;
+    tree_t *user;     // who asks; NULL: this port does not care
     uint64_t request; // to another actor, whose answer is awaited; 0: none
-} exchange_t;
+    void *work;       // of the route, freed by `drop` with the exchange
+    void (*drop) (void **work_p);
+};
 
-/* Answers one request: it calls one of exchange_reply, exchange_error or exchange_ask. */
+/* Answers one request: it calls one of exchange_reply, exchange_error, exchange_ask and
+   exchange_take_over, or an exchange_ask... comes later. */
 typedef void route_fn (exchange_t *self);
 
 /* Takes a request over and has it answered. */
-void exchange_begin (server_t *server, port_kind_t port, struct evhttp_request *http);
+void exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
+                     struct evhttp_request *http);
 
 /* Forgets the exchange of a connection that has closed, if any. */
 void exchange_drop (server_t *server, const struct evhttp_connection *connection);
@@ -66,27 +137,47 @@ void exchange_drop (server_t *server, const struct evhttp_connection *connection
 void exchange_reply (exchange_t *self, int status, const char *content_type, const char *body,
                      size_t size);
 
+/* The same with a text. */
+void exchange_reply_text (exchange_t *self, int status, const char *text);
+
 /* The same as Go's http.Error does it: plain text with a newline. */
 void exchange_error (exchange_t *self, int status, const char *text);
 
+void exchange_add_header (exchange_t *self, const char *name, const char *value);
+
 /* Asks another actor; `reply` gets the exchange as its context (exchange_of_context) and has to
-   answer. It is not called when the client goes away before. */
-void exchange_ask (exchange_t *self, const char *actor, message_id_t type, int64_t deadline_ms,
-                   actor_reply_fn *reply);
+   answer. It is not called when the client goes away before. `body` may be NULL. */
+void exchange_ask (exchange_t *self, const char *actor, message_id_t type, const node_t *body,
+                   int64_t deadline_ms, actor_reply_fn *reply);
 exchange_t *exchange_of_context (void *context);
 
-/* The values of a query parameter; true when it is there at all. */
-bool exchange_has_parameter (const exchange_t *self, const char *name);
+/* Takes the connection away from HTTP: from now on the callbacks get what comes, with `context`;
+   NULL is allowed for all but `on_event`. What is sent goes to exchange->stream. Nothing else of
+   this section may be called then but exchange_close. */
+void exchange_take_over (exchange_t *self, bufferevent_data_cb on_read, bufferevent_data_cb on_sent,
+                         bufferevent_event_cb on_event, void *context);
 
-/* Calls for each value of a parameter. */
-typedef void parameter_fn (const char *value, void *context);
-void exchange_each_parameter (const exchange_t *self, const char *name, parameter_fn *take,
-                              void *context);
+/* Closes the connection and ends the exchange: `work` and all are gone then. */
+void exchange_close (exchange_t *self);
 
-/* The path as it was sent. */
+/* The path as it was sent; the method. */
 const char *exchange_path (const exchange_t *self);
+const char *exchange_method (const exchange_t *self);
+
+/* A header of the request, or NULL. */
+const char *exchange_header (const exchange_t *self, const char *name);
 
 #define TEXT_PLAIN "text/plain; charset=utf-8"
+#define JSON_TYPE "application/json"
+
+// ---- access.c ----
+
+/* Calls route_request when the client may do that; answers 401, 403 or 500 else. */
+void access_check (exchange_t *exchange);
+
+/* Makes and frees the caches of a server. */
+void access_start (server_t *server);
+void access_stop (server_t *server);
 
 // ---- routes.c ----
 

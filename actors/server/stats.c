@@ -10,13 +10,6 @@
 #define METRICS_TEXT "text/plain; version=0.0.4; charset=utf-8"
 
 static void
-ask (exchange_t *exchange, message_id_t type, const node_t *body, actor_reply_fn *reply)
-{
-    exchange->request = actor_request (exchange->server->actor, "stats-provider", type, body,
-                                       ANSWER_LIMIT_MS, reply, &exchange, sizeof exchange);
-}
-
-static void
 answer_fault (exchange_t *exchange, const fault_t *fault)
 {
     LOG_ERROR ("Stats cannot be told path=%s err=%s", exchange_path (exchange), fault->text);
@@ -52,21 +45,16 @@ answer_metrics (void *state, const message_t *reply, const fault_t *fault, void 
     exchange_reply (exchange, HTTP_OK, METRICS_TEXT, text, strlen (text));
 }
 
-static void
-note_true (const char *value, void *context)
-{
-    *(bool *) context = strcmp (value, "true") == 0 || strcmp (value, "1") == 0;
-}
-
 void
 serve_stats_summary (exchange_t *exchange)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
-    bool is_brief = false;
-    exchange_each_parameter (exchange, "only_cpu_and_memory", note_true, &is_brief);
-    node_set_bool (tree, &body, "only_cpu_and_memory", is_brief);
-    ask (exchange, MSG_STATS_SUMMARY, &body, answer_summary);
+    const char *brief = url_query_get (exchange->query, "only_cpu_and_memory");
+    node_set_bool (tree, &body, "only_cpu_and_memory",
+                   brief && (strcmp (brief, "true") == 0 || strcmp (brief, "1") == 0));
+    exchange_ask (exchange, "stats-provider", MSG_STATS_SUMMARY, &body, ANSWER_LIMIT_MS,
+                  answer_summary);
 }
 
 /* "/metrics" is the page "metrics"; "/metrics/cadvisor" is "cadvisor", and so on. */
@@ -77,5 +65,6 @@ serve_metrics (exchange_t *exchange)
     node_t body = node_map();
     const char *page = strrchr (exchange_path (exchange), '/') + 1;
     node_set_text (tree, &body, "page", page);
-    ask (exchange, MSG_METRICS_GET, &body, answer_metrics);
+    exchange_ask (exchange, "stats-provider", MSG_METRICS_GET, &body, ANSWER_LIMIT_MS,
+                  answer_metrics);
 }

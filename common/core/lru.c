@@ -16,7 +16,8 @@ typedef struct {
 struct lru {
     size_t limit;
     size_t value_size;
-    zhashx_t *entries; // by key; owned by the ring
+    lru_forget_fn *forget; // NULL: values own nothing
+    zhashx_t *entries;     // by key; owned by the ring
     link_t ends;
 };
 
@@ -29,6 +30,12 @@ lru_new (size_t limit, size_t value_size)
     self->entries = zhashx_new();
     self->ends.next = self->ends.previous = &self->ends;
     return self;
+}
+
+void
+lru_set_forget (lru_t *self, lru_forget_fn *forget)
+{
+    self->forget = forget;
 }
 
 static void
@@ -52,6 +59,8 @@ drop_entry (lru_t *self, entry_t *entry)
 {
     take_out (&entry->link);
     zhashx_delete (self->entries, entry->key);
+    if (self->forget)
+        self->forget (entry->value);
     free (entry->key);
     free (entry);
 }

@@ -5,9 +5,13 @@
 
 typedef struct lru lru_t;
 
-/* A map of at most `limit` (1 or more) values of `value_size` bytes, which must not own anything.
-   Owned by the caller. */
+/* A map of at most `limit` (1 or more) values of `value_size` bytes, which own nothing unless
+   lru_set_forget frees it. Owned by the caller. */
 lru_t *lru_new (size_t limit, size_t value_size);
+
+/* Calls `forget` with each value before it goes, for values that own something after all. */
+typedef void lru_forget_fn (void *value);
+void lru_set_forget (lru_t *self, lru_forget_fn *forget);
 
 /* Frees *self_p and sets it to NULL; does nothing if it is NULL already. */
 void lru_destroy (lru_t **self_p);

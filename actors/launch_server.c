@@ -1,0 +1,118 @@
+/* What the server is started with (server/settings.c). */
+#include "cubelet/clock.h"
+#include "cubelet/json.h"
+#include "cubelet/memory.h"
+#include "launch.h"
+#include <string.h>
+
+static void
+set_text (tree_t *tree, node_t *map, const char *key, const char *text)
+{
+    if (text && text[0])
+        node_set_text (tree, map, key, text);
+}
+
+static node_t
+list_of (tree_t *tree, text_list_t list)
+{
+    node_t array = node_array();
+    for (size_t i = 0; i < list.count; i++)
+        node_append (tree, &array, node_text (tree, list.items[i]));
+    return array;
+}
+
+static void
+set_ms (tree_t *tree, node_t *map, const char *key, int64_t ns)
+{
+    node_set_int (tree, map, key, ns / NS_PER_MS);
+}
+
+/* The file that is configured; with serverTLSBootstrap the one that the certificate manager keeps;
+   else one that the server makes. */
+static void
+set_certificate (const launch_t *launch, tree_t *tree, node_t *args)
+{
+    const kubelet_config_t *config = launch->config;
+    const char *dir = launch->cert_dir;
+    bool is_given = config->tls_cert_file && config->tls_cert_file[0];
+    bool is_rotated = !is_given && config->server_tls_bootstrap;
+    OWNED (free_text)
+    char *certificate =
+        is_given
+            ? text_copy (config->tls_cert_file)
+            : text_format ("%s/%s", dir, is_rotated ? "kubelet-server-current.pem" : "kubelet.crt");
+    OWNED (free_text)
+    char *key = is_given     ? text_copy (config->tls_private_key_file)
+                : is_rotated ? text_copy (certificate)
+                             : text_format ("%s/kubelet.key", dir);
+    node_set_text (tree, args, "tls_certificate_file", certificate);
+    node_set_text (tree, args, "tls_key_file", key);
+    node_set_bool (tree, args, "make_certificate", !is_given && !is_rotated);
+    set_text (tree, args, "tls_min_version", config->tls_min_version);
+    node_set (tree, args, "tls_cipher_suites", list_of (tree, config->tls_cipher_suites));
+}
+
+static void
+set_access (const launch_t *launch, tree_t *tree, node_t *args)
+{
+    const kubelet_config_t *config = launch->config;
+    const authentication_config_t *authentication = &config->authentication;
+    const authorization_config_t *authorization = &config->authorization;
+    set_text (tree, args, "client_ca_file", authentication->x509.client_ca_file);
+    node_set_bool (tree, args, "has_api_server", !launch->is_standalone);
+    node_set_bool (tree, args, "anonymous", authentication->anonymous.enabled);
+    node_set_bool (tree, args, "webhook_authentication", authentication->webhook.enabled);
+    node_set_bool (tree, args, "webhook_authorization",
+                   authorization->mode && strcmp (authorization->mode, "Webhook") == 0);
+    node_set_bool (tree, args, "fine_grained_authorization",
+                   kubelet_config_gate (config, "KubeletFineGrainedAuthz", true));
+    set_ms (tree, args, "token_ttl_ms", authentication->webhook.cache_ttl_ns);
+    set_ms (tree, args, "allowed_ttl_ms", authorization->webhook.cache_authorized_ttl_ns);
+    set_ms (tree, args, "denied_ttl_ms", authorization->webhook.cache_unauthorized_ttl_ns);
+}
+
+static void
+set_handlers (const launch_t *launch, tree_t *tree, node_t *args)
+{
+    const kubelet_config_t *config = launch->config;
+    node_set_bool (tree, args, "debugging_handlers", config->enable_debugging_handlers);
+    node_set_bool (tree, args, "profiling_handler", config->enable_profiling_handler);
+    node_set_bool (tree, args, "debug_flags_handler", config->enable_debug_flags_handler);
+    node_set_bool (tree, args, "system_log_handler", config->enable_system_log_handler);
+    node_set_bool (tree, args, "split_log_streams",
+                   kubelet_config_gate (config, "PodLogsQuerySplitStreams", false));
+    node_set_bool (tree, args, "statusz", kubelet_config_gate (config, "ComponentStatusz", false));
+    node_set_bool (tree, args, "flagz", kubelet_config_gate (config, "ComponentFlagz", false));
+    node_set_bool (tree, args, "checkpoint",
+                   kubelet_config_gate (config, "ContainerCheckpoint", true));
+    set_ms (tree, args, "streaming_idle_ms", config->streaming_connection_idle_timeout_ns);
+    set_text (tree, args, "flags", launch->flags);
+    set_text (tree, args, "root_dir", launch->facts->root_dir);
+    node_t shown = node_map();
+    node_set (tree, &shown, "kubeletconfig", kubelet_config_encode (config, tree));
+    OWNED (free_text) char *json = json_write (&shown, JSON_COMPACT, NULL);
+    node_set_text (tree, args, "configz", json);
+}
+
+node_t
+launch_server_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set (tree, &args, "host_ips", list_of (tree, launch->facts->host_ips));
+    node_set_text (tree, &args, "read_only_address", config->address);
+    node_set_int (tree, &args, "read_only_port", config->read_only_port);
+    node_set_text (tree, &args, "healthz_address", config->healthz_bind_address);
+    node_set_int (tree, &args, "healthz_port", config->healthz_port);
+    node_set_text (tree, &args, "secure_address", config->address);
+    node_set_int (tree, &args, "secure_port", config->enable_server ? config->port : 0);
+    if (config->enable_server) {
+        OWNED (free_text) char *path = text_format ("%s/api.sock", launch->socket_dir);
+        node_set_text (tree, &args, "socket_path", path);
+    }
+    set_certificate (launch, tree, &args);
+    set_access (launch, tree, &args);
+    set_handlers (launch, tree, &args);
+    return args;
+}
