@@ -106,6 +106,7 @@ run (const kubelet_options_t *options, fault_t *fault)
         .config = &options->config,
         .facts = &facts,
         .start_window = options->start_window,
+        .node_labels = options->node_labels,
         .kubeconfig = options->kubeconfig,
         .bootstrap_kubeconfig = options->bootstrap_kubeconfig,
         .cert_dir = options->cert_dir,

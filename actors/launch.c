@@ -1,6 +1,8 @@
 #include "launch.h"
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
+#include "cubelet/initial_node.h"
+#include <sys/utsname.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
 
@@ -88,14 +90,27 @@ worker_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
+/* The Node that pods are admitted to while no API server has one. */
+static node_t
+initial_node_of (const launch_t *launch, tree_t *tree)
+{
+    struct utsname machine;
+    return initial_node (tree, launch->facts, launch->config, launch->node_labels,
+                         uname (&machine) == 0 ? machine.machine : "");
+}
+
 static node_t
 pod_manager_args (const launch_t *launch, tree_t *tree)
 {
     node_t sources = node_array();
     if (has_manifests (launch))
         node_append (tree, &sources, node_text (tree, "file"));
+    if (!launch->is_standalone)
+        node_append (tree, &sources, node_text (tree, "api"));
     node_t args = node_map();
     node_set (tree, &args, "sources", sources);
+    node_set (tree, &args, "initial_node", initial_node_of (launch, tree));
+    node_set_bool (tree, &args, "joined", !launch->is_standalone);
     node_set (tree, &args, "worker_args", worker_args (launch, tree));
     node_set_int (tree, &args, "sync_ms", launch->config->sync_frequency_ns / NS_PER_MS);
     return args;

@@ -11,6 +11,7 @@ typedef struct {
     const kubelet_config_t *config;
     const node_facts_t *facts;
     int64_t start_window;             // 0: twice the cores
+    const node_t *node_labels;        // of --node-labels; NULL: none
     bool is_standalone;               // no API server, so no Node object
     const char *kubeconfig;           // of the API server; NULL: none
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none

@@ -201,7 +201,8 @@ clean_up (worker_t *self, const pod_plan_t *plan)
         ask_with_uid (self, "resource-manager", MSG_CGROUP_REMOVE,
                       &(task_t){ &self->uncgroup, "Removing the pod's cgroup", NULL, NULL });
     // A pod that ended by itself keeps its directory and containers for who wants to look.
-    if (!self->local->is_gone || !plan->is_finished)
+    bool is_gone = self->local->is_gone || self->pod.metadata.deletion_time != 0;
+    if (!is_gone || !plan->is_finished)
         return false;
     if (self->unmount == WORK_TODO)
         ask_with_uid (self, "volume-manager", MSG_VOLUME_TEARDOWN,

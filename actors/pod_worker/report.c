@@ -25,6 +25,7 @@ report_status (worker_t *self)
     node_set_text (tree, &body, "uid", self->pod.metadata.uid);
     node_set (tree, &body, "status", node_copy (tree, tree_root (self->status)));
     node_set_bool (tree, &body, "finished", self->is_finished);
+    node_set_bool (tree, &body, "running", !self->is_stopped);
     actor_send (self->actor, "pod-manager", MSG_POD_STATUS, &body);
     tree_destroy (&self->reported);
     self->reported = tree_copy (tree_root (self->status));

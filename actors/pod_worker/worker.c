@@ -90,6 +90,16 @@ finish (worker_t *self)
               self->pod.metadata.name);
 }
 
+/* That nothing runs any more is news of its own: a terminal phase is held back until then. */
+static void
+note_stopped (worker_t *self, const pod_plan_t *plan)
+{
+    if (self->is_stopped == plan->is_stopped)
+        return;
+    self->is_stopped = plan->is_stopped;
+    tree_destroy (&self->reported);
+}
+
 static void
 wake (void *state, void *context)
 {
@@ -127,6 +137,7 @@ step_once (worker_t *self)
     perform (self, plan);
     if (plan->is_terminating && !self->is_finished && clean_up (self, plan))
         finish (self);
+    note_stopped (self, plan);
     if (plan->is_stopped && self->uncgroup == WORK_DONE)
         self->local->is_finishing = true;
     make_status (self);
@@ -281,6 +292,7 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
         if (self->status)
             node_set (tree, &body, "status", node_copy (tree, tree_root (self->status)));
         node_set_bool (tree, &body, "finished", self->is_finished);
+        node_set_bool (tree, &body, "running", !self->is_stopped);
         actor_send (self->actor, "pod-manager", MSG_POD_STATUS, &body);
     }
     worker_step (self);

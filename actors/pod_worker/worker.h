@@ -72,6 +72,7 @@ typedef struct {
     uint64_t watch_timer;
     work_t unmount; // after the end
     work_t uncgroup;
+    bool is_stopped;          // all containers and sandboxes of a pod that is over have stopped
     bool is_finished;         // said so
     bool is_syncing;          // statuses are held back (pod_sync_span.h)
     int64_t changed_at;       // ns; listings older than it say nothing about absence

@@ -27,7 +27,7 @@ M(SOURCE_PODS, "source.pods", "manifest-watcher", "pod-manager", "source:text po
 M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher", "", "-", "send SOURCE_PODS again") \
 M(SOURCE_POD, "source.pod", "api-watcher", "pod-manager", "source:text uid:text pod:map?", "-", "one pod of a source changed or is new; without pod: it is gone from the source") \
 M(POD_SYNC, "pod.sync", "pod-manager", "pod-worker/*", "pod:map terminate:bool grace:int? reason:text? message:text? runtime_only:bool? status:map?", "-", "the pod as it should be; terminate: stop it, at most `grace` seconds; status: the last one known") \
-M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map? finished:bool pod:map?", "-", "the status as it is; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
+M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map? finished:bool running:bool? pod:map?", "-", "the status as it is; running: false when no container of a pod that is over runs any more; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
 M(POD_LIST, "pod.list", "*", "pod-manager", "", "items:list", "all pods with their status, as GET /pods shows them") \
 M(POD_GET, "pod.get", "*", "pod-manager", "namespace:text name:text uid:text?", "pod:map uid:text", "one pod with its status, found by name (a mirror pod's UID means its static pod); uid: the one on this node") \
 M(POD_EVICT, "pod.evict", "resource-manager", "pod-manager", "uid:text reason:text message:text grace:int?", "", "fail this pod with reason and message (Evicted, Preempting, Terminated); answered when its containers have stopped") \

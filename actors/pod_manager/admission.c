@@ -1,0 +1,120 @@
+/* Who is admitted; who is refused, and how that shows; who makes room for critical pods
+   (reference/pod-lifecycle.md 4). */
+#include "cubelet/clock.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/pod_status.h"
+#include "manager.h"
+
+#define PREEMPTING "Preempting"
+#define PREEMPTING_MESSAGE "Preempted in order to admit critical pod"
+
+/* Takes part of the node's resources. */
+static bool
+is_counted (const managed_pod_t *entry)
+{
+    bool may_run = entry->state == POD_WAITING || (entry->state == POD_ACTIVE && entry->may_run);
+    return may_run && !entry->is_orphan && !entry->is_removed
+           && !pod_status_is_terminal (node_get (tree_root (entry->pod), "status"));
+}
+
+/* The other pods; `entries` and `demands` have room for all. Returns how many. */
+static size_t
+collect_others (manager_t *self, const managed_pod_t *pod, managed_pod_t **entries,
+                const pod_demand_t **demands)
+{
+    size_t count = 0;
+    MANAGER_EACH (self, entry)
+    {
+        if (entry == pod || !is_counted (entry))
+            continue;
+        entries[count] = entry;
+        demands[count++] = &entry->demand;
+    }
+    return count;
+}
+
+static admission_node_t
+node_of (const manager_t *self)
+{
+    return (admission_node_t){
+        .node =
+            self->node ? tree_root (self->node) : node_get (tree_root (self->args), "initial_node"),
+        .facts = &self->facts,
+        .memory_pressure = self->memory_pressure,
+        .disk_pressure = self->disk_pressure,
+        .pid_pressure = self->pid_pressure,
+        .has_app_armor = self->has_app_armor,
+    };
+}
+
+static void
+reject (manager_t *self, managed_pod_t *entry, const pod_t *pod, const admission_t *decision)
+{
+    LOG_WARNING ("Pod is refused pod=%s uid=%s reason=%s message=%s", entry->full_name, entry->uid,
+                 decision->reason, decision->message);
+    entry->state = POD_REJECTED;
+    entry->may_run = false;
+    tree_destroy (&entry->status);
+    entry->status =
+        pod_status_rejected (pod, NULL, decision->reason, decision->message, clock_now_ns());
+    warn_of_pod (self, entry, decision->reason, decision->message);
+    report_pod (self, entry);
+}
+
+static void
+preempt (manager_t *self, managed_pod_t *entry, managed_pod_t *victim)
+{
+    LOG_INFO ("Pod makes room for a critical one pod=%s uid=%s critical=%s", victim->full_name,
+              victim->uid, entry->full_name);
+    warn_of_pod (self, victim, PREEMPTING, PREEMPTING_MESSAGE);
+    pod_fail (self, victim, PREEMPTING, PREEMPTING_MESSAGE, (opt_int_t){ 0 });
+    zlistx_add_end (entry->victims, text_copy (victim->uid));
+}
+
+static void
+free_name (void **name_p)
+{
+    free (*name_p);
+    *name_p = NULL;
+}
+
+bool
+admission_decide (manager_t *self, managed_pod_t *entry)
+{
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    size_t room = zlistx_size (self->pods);
+    managed_pod_t **entries = tree_alloc (tree, room * sizeof (*entries));
+    const pod_demand_t **demands = tree_alloc (tree, room * sizeof (*demands));
+    size_t count = collect_others (self, entry, entries, demands);
+    pod_t pod;
+    admission_t decision = { .reason = "UnexpectedAdmissionError", .message = fault.text };
+    admission_node_t node = node_of (self);
+    if (pod_decode (tree_root (entry->pod), tree, &pod, &fault) == 0)
+        pod_admit (&pod, &entry->demand, demands, count, &node, tree, &decision);
+    if (decision.reason) {
+        reject (self, entry, &pod, &decision);
+        return false;
+    }
+    if (decision.victims.count > 0 && !entry->victims) {
+        entry->victims = zlistx_new();
+        zlistx_set_destructor (entry->victims, free_name);
+    }
+    for (size_t i = 0; i < decision.victims.count; i++)
+        preempt (self, entry, entries[decision.victims.items[i]]);
+    return true;
+}
+
+bool
+admission_has_room (manager_t *self, const managed_pod_t *entry)
+{
+    if (!entry->victims)
+        return true;
+    for (char *uid = zlistx_first (entry->victims); uid; uid = zlistx_next (entry->victims)) {
+        const managed_pod_t *victim = find_uid (self, uid);
+        if (victim && victim->state == POD_ACTIVE && victim->may_run)
+            return false;
+    }
+    return true;
+}

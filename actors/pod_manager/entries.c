@@ -1,0 +1,149 @@
+/* The pods that the manager knows. */
+#include "cubelet/memory.h"
+#include "cubelet/pod_status.h"
+#include "manager.h"
+
+static void
+managed_free (managed_pod_t *self)
+{
+    free (self->uid);
+    free (self->full_name);
+    free (self->source);
+    free (self->fail_reason);
+    free (self->fail_message);
+    tree_destroy (&self->pod);
+    tree_destroy (&self->status);
+    askers_destroy (&self->evictors);
+    zlistx_destroy (&self->victims);
+    free (self);
+}
+
+void
+managed_destroy (void **self_p)
+{
+    managed_free (*self_p);
+    *self_p = NULL;
+}
+
+void
+mirror_destroy (void **self_p)
+{
+    mirror_t *self = *self_p;
+    free (self->uid);
+    free (self->full_name);
+    tree_destroy (&self->pod);
+    free (self);
+    *self_p = NULL;
+}
+
+const char *
+pod_uid_of (const node_t *pod)
+{
+    return node_as_text (node_at (pod, "metadata", "uid", NULL), "");
+}
+
+int
+managed_set_pod (managed_pod_t *entry, const node_t *pod, fault_t *fault)
+{
+    tree_t *tree = tree_copy (pod);
+    OWNED (tree_destroy) tree_t *scratch = tree_new();
+    pod_t decoded;
+    if (pod_decode (tree_root (tree), scratch, &decoded, fault) < 0) {
+        tree_destroy (&tree);
+        return fault_wrap (fault, "the pod");
+    }
+    pod_demand_read (&decoded, tree, &entry->demand);
+    entry->is_static = pod_is_static (&decoded);
+    tree_destroy (&entry->pod);
+    entry->pod = tree;
+    return 0;
+}
+
+managed_pod_t *
+managed_add (manager_t *self, const node_t *pod, const char *source, fault_t *fault)
+{
+    const node_t *meta = node_get (pod, "metadata");
+    const char *namespace = node_get_text (meta, "namespace", "");
+    const char *name = node_get_text (meta, "name", "");
+    managed_pod_t *entry = memory_new (1, sizeof *entry);
+    entry->uid = text_copy (pod_uid_of (pod));
+    entry->full_name = text_format ("%s/%s", namespace, name);
+    entry->source = text_copy (source);
+    pod_worker_name (namespace, name, entry->uid, entry->worker);
+    if (managed_set_pod (entry, pod, fault) < 0) {
+        managed_free (entry);
+        return NULL;
+    }
+    zlistx_add_end (self->pods, entry);
+    return entry;
+}
+
+void
+managed_set_status (managed_pod_t *entry, const node_t *status)
+{
+    tree_destroy (&entry->status);
+    entry->status = tree_copy (status);
+}
+
+void
+managed_forget (manager_t *self, managed_pod_t *entry)
+{
+    zlistx_delete (self->pods, zlistx_find (self->pods, entry));
+}
+
+managed_pod_t *
+find_uid (manager_t *self, const char *uid)
+{
+    MANAGER_EACH (self, entry)
+    if (streq (entry->uid, uid))
+        return entry;
+    return NULL;
+}
+
+managed_pod_t *
+find_worker (manager_t *self, const char *worker)
+{
+    MANAGER_EACH (self, entry)
+    if (streq (entry->worker, worker))
+        return entry;
+    return NULL;
+}
+
+managed_pod_t *
+find_active (manager_t *self, const char *full_name)
+{
+    MANAGER_EACH (self, entry)
+    if (entry->state == POD_ACTIVE && streq (entry->full_name, full_name))
+        return entry;
+    return NULL;
+}
+
+managed_pod_t *
+find_static (manager_t *self, const char *full_name)
+{
+    managed_pod_t *found = NULL;
+    MANAGER_EACH (self, entry)
+    if (entry->is_static && streq (entry->full_name, full_name)
+        && (!found || (found->is_removed && !entry->is_removed)))
+        found = entry;
+    return found;
+}
+
+bool
+managed_is_deleted (const managed_pod_t *entry)
+{
+    return node_at (tree_root (entry->pod), "metadata", "deletionTimestamp", NULL) != NULL;
+}
+
+bool
+managed_is_terminal (const managed_pod_t *entry)
+{
+    return pod_status_is_terminal (tree_root (entry->status))
+           || pod_status_is_terminal (node_get (tree_root (entry->pod), "status"));
+}
+
+bool
+sources_are_ready (const manager_t *self)
+{
+    return zlistx_size (self->pending) == 0;
+}
