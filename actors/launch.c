@@ -216,6 +216,34 @@ node_name_args (const launch_t *launch, tree_t *tree)
 }
 
 static node_t
+event_recorder_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_name_args (launch, tree);
+    node_set_bool (tree, &args, "has_api_server", has_api_server (launch));
+    node_set_int (tree, &args, "qps", launch->config->event_record_qps);
+    node_set_int (tree, &args, "burst", launch->config->event_burst);
+    return args;
+}
+
+/* How long a request about the node may take: as upstream, no longer than what it keeps alive. */
+static int64_t
+heartbeat_timeout_ms (const kubelet_config_t *config)
+{
+    int64_t update_ms = config->node_status_update_frequency_ns / NS_PER_MS;
+    int64_t lease_ms = config->node_lease_duration_s * 1000;
+    return update_ms < lease_ms ? update_ms : lease_ms;
+}
+
+static node_t
+lease_keeper_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_name_args (launch, tree);
+    node_set_int (tree, &args, "duration_s", launch->config->node_lease_duration_s);
+    node_set_int (tree, &args, "timeout_ms", heartbeat_timeout_ms (launch->config));
+    return args;
+}
+
+static node_t
 no_args (const launch_t *launch, tree_t *tree)
 {
     (void) launch, (void) tree;
@@ -242,7 +270,7 @@ static const struct {
     is_needed_fn *is_needed; // NULL: always
 } ACTORS[] = {
     { &api_client_class, api_client_args, has_api_server },
-    { &event_recorder_class, node_name_args },
+    { &event_recorder_class, event_recorder_args },
     { &runtime_class, runtime_args },
     { &image_puller_class, image_puller_args },
     { &volume_manager_class, volume_manager_args },
@@ -254,6 +282,7 @@ static const struct {
     { &stats_provider_class, stats_provider_args },
     { &server_class, launch_server_args },
     { &status_reporter_class, node_name_args, has_api_server },
+    { &lease_keeper_class, lease_keeper_args, has_api_server },
 };
 _Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
 

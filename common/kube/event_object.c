@@ -43,9 +43,20 @@ event_object (tree_t *tree, const event_t *event, const event_verdict_t *verdict
     node_set_text (tree, &object, "lastTimestamp", time_text (now_ns, last));
     node_set_int (tree, &object, "count", verdict->count);
     node_set_text (tree, &object, "type", event->type);
+    node_set (tree, &object, "eventTime", node_nil());
     node_set_text (tree, &object, "reportingComponent", COMPONENT);
     node_set_text (tree, &object, "reportingInstance", node_name);
     return object;
+}
+
+node_t
+event_patch (tree_t *tree, const node_t *event)
+{
+    static const char *const CHANGING[] = { "count", "lastTimestamp", "message" };
+    node_t patch = node_map();
+    for (size_t i = 0; i < COUNT_OF (CHANGING); i++)
+        node_set (tree, &patch, CHANGING[i], node_copy (tree, node_get (event, CHANGING[i])));
+    return patch;
 }
 
 char *

@@ -17,5 +17,8 @@ typedef struct {
 node_t event_object (tree_t *tree, const event_t *event, const event_verdict_t *verdict,
                      const char *node_name, int64_t now_ns);
 
+/* The patch for an event that was seen before: what of the Event may have changed since. */
+node_t event_patch (tree_t *tree, const node_t *event);
+
 /* Its line for the log: Event occurred object="default/nginx" fieldPath="" kind="Pod" ... Owned. */
 char *event_log_text (const event_t *event);

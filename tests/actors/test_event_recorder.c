@@ -1,4 +1,6 @@
 #include "cubelet/actors.h"
+#include "cubelet/api_call.h"
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "helper_peer.h"
 #include <setjmp.h>
@@ -89,12 +91,153 @@ the_last_thousand_are_kept (void **state)
     assert_string_equal (node_get_text (last, "name", ""), "p1002");
 }
 
+// ---- with an API server, played by the test ----
+
+#define EVENTS "/api/v1/namespaces/default/events"
+
+static stage_t *
+new_joined_stage (peer_t **tester_p, peer_t **api_p, int64_t qps, int64_t burst)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t args = node_map();
+    node_set_text (tree, &args, "node_name", "lab-node");
+    node_set_bool (tree, &args, "has_api_server", true);
+    node_set_int (tree, &args, "qps", qps);
+    node_set_int (tree, &args, "burst", burst);
+    stage_t *stage = stage_new();
+    *api_p = stage_peer (stage, API_CLIENT);
+    stage_actor (stage, &event_recorder_class, "event-recorder", &args);
+    *tester_p = stage_peer (stage, "tester");
+    return stage;
+}
+
+static received_t *
+expect_event (peer_t *api, const char *method, const char *message)
+{
+    received_t *call = peer_expect (api, MSG_API_REQUEST);
+    assert_string_equal (node_get_text (call->body, "method", ""), method);
+    assert_string_equal (node_get_text (node_get (call->body, "body"), "message", ""), message);
+    return call;
+}
+
+static void
+answer (peer_t *api, const received_t *call, int code)
+{
+    OWNED (free_text) char *json = text_format ("{\"code\": %d, \"body\": {}}", code);
+    peer_reply_json (api, call, json);
+}
+
+static void
+expect_event_and_answer (peer_t *api, const char *method, const char *message, int code)
+{
+    OWNED (received_destroy) received_t *call = expect_event (api, method, message);
+    answer (api, call, code);
+}
+
+static void
+come_back (peer_t *api)
+{
+    peer_send_json (api, "event-recorder", MSG_ACTOR_UP,
+                    "{\"name\": \"api-client\", \"class\": \"api-client\", \"restarts\": 1}");
+}
+
+static void
+events_are_sent_in_order_and_counted (void **state)
+{
+    (void) state;
+    peer_t *peer, *api;
+    OWNED (stage_destroy) stage_t *stage = new_joined_stage (&peer, &api, 0, 1);
+    record (peer, OBJECT, "Pulling", "a");
+    record (peer, OBJECT, "Pulled", "b");
+    OWNED (free_text) char *name = NULL;
+    {
+        OWNED (received_destroy) received_t *call = expect_event (api, "POST", "a");
+        const node_t *event = node_get (call->body, "body");
+        assert_string_equal (node_get_text (call->body, "path", ""), EVENTS);
+        name = text_copy (node_get_text (node_get (event, "metadata"), "name", ""));
+        assert_int_equal (strncmp (name, "p.", 2), 0);
+        assert_null (peer_next (api, 100)); // one at a time
+        answer (api, call, 201);
+    }
+    expect_event_and_answer (api, "POST", "b", 201);
+    record (peer, OBJECT, "Pulling", "a");
+    OWNED (received_destroy) received_t *call = expect_event (api, "PATCH", "a");
+    OWNED (free_text) char *path = text_format (EVENTS "/%s", name);
+    assert_string_equal (node_get_text (call->body, "path", ""), path);
+    assert_string_equal (node_get_text (call->body, "content_type", ""), API_STRATEGIC_PATCH);
+    assert_int_equal (node_get_int (node_get (call->body, "body"), "count", 0), 2);
+    answer (api, call, 404); // it has expired there
+    expect_event_and_answer (api, "POST", "a", 201);
+}
+
+static void
+no_event_is_lost_in_an_outage_and_rejected_ones_are_not_repeated (void **state)
+{
+    (void) state;
+    peer_t *peer, *api;
+    OWNED (stage_destroy) stage_t *stage = new_joined_stage (&peer, &api, 50, 100);
+    record (peer, OBJECT, "Pulling", "a");
+    {
+        OWNED (received_destroy) received_t *call = expect_event (api, "POST", "a");
+        record (peer, OBJECT, "Pulled", "b");
+        for (int i = 0; i < 3; i++)
+            record (peer, OBJECT, "BackOff", "c");
+        received_t *listed = list (peer); // they have arrived
+        received_destroy (&listed);
+        peer_reply_fault (api, call, FAULT_UNAVAILABLE, "connection refused");
+    }
+    come_back (api);
+    expect_event_and_answer (api, "POST", "a", 503);
+    come_back (api);
+    expect_event_and_answer (api, "POST", "a", 201);
+    expect_event_and_answer (api, "POST", "b", 403); // rejected
+    OWNED (received_destroy) received_t *call = expect_event (api, "POST", "c");
+    // what came while it waited is in it
+    assert_int_equal (node_get_int (node_get (call->body, "body"), "count", 0), 3);
+    answer (api, call, 201);
+}
+
+static void
+events_keep_to_their_rate (void **state)
+{
+    (void) state;
+    peer_t *peer, *api;
+    OWNED (stage_destroy) stage_t *stage = new_joined_stage (&peer, &api, 1, 2);
+    int64_t start_ms = clock_monotonic_ms();
+    record (peer, OBJECT, "Pulling", "a");
+    record (peer, OBJECT, "Pulled", "b");
+    record (peer, OBJECT, "Created", "c");
+    expect_event_and_answer (api, "POST", "a", 201);
+    expect_event_and_answer (api, "POST", "b", 201);
+    expect_event_and_answer (api, "POST", "c", 201); // for which a token had to come back
+    assert_true (clock_monotonic_ms() - start_ms >= 900);
+}
+
+static void
+after_twelve_tries_an_event_gives_way (void **state)
+{
+    (void) state;
+    peer_t *peer, *api;
+    OWNED (stage_destroy) stage_t *stage = new_joined_stage (&peer, &api, 0, 1);
+    record (peer, OBJECT, "Pulling", "a");
+    record (peer, OBJECT, "Pulled", "b");
+    for (int i = 0; i < 12; i++) {
+        expect_event_and_answer (api, "POST", "a", 503);
+        come_back (api);
+    }
+    expect_event_and_answer (api, "POST", "b", 201);
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (events_are_merged_and_listed_oldest_first),
         cmocka_unit_test (the_last_thousand_are_kept),
+        cmocka_unit_test (events_are_sent_in_order_and_counted),
+        cmocka_unit_test (no_event_is_lost_in_an_outage_and_rejected_ones_are_not_repeated),
+        cmocka_unit_test (events_keep_to_their_rate),
+        cmocka_unit_test (after_twelve_tries_an_event_gives_way),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

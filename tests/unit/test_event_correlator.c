@@ -139,7 +139,8 @@ events_look_as_in_the_api (void **state)
               "\"source\":{\"component\":\"kubelet\",\"host\":\"lab-node\"},"
               "\"firstTimestamp\":\"1970-01-01T00:16:40Z\","
               "\"lastTimestamp\":\"1970-01-01T00:17:40Z\",\"count\":3,\"type\":\"Normal\","
-              "\"reportingComponent\":\"kubelet\",\"reportingInstance\":\"lab-node\"}");
+              "\"eventTime\":null,\"reportingComponent\":\"kubelet\",\"reportingInstance\":\"lab-"
+              "node\"}");
 }
 
 static void

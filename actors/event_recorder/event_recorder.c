@@ -1,17 +1,22 @@
-/* event_recorder.c - takes the events of all actors: merges repetitions, drops floods, logs, and
-   keeps the last ones for EVENT_LIST.
+/* event_recorder.c - takes the events of all actors: merges repetitions, drops floods, logs, sends
+   them to the API server if there is one, and keeps the last ones for EVENT_LIST.
 
-   Arguments: {"node_name": text}. */
+   Arguments: {"node_name": text, "has_api_server": bool, "qps": int (0: no limit), "burst": int},
+   KubeletConfiguration's eventRecordQPS and eventBurst. */
 #include "cubelet/actors.h"
+#include "cubelet/api_call.h"
 #include "cubelet/clock.h"
 #include "cubelet/event_correlator.h"
 #include "cubelet/event_object.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/object_reference.h"
+#include "event_sink.h"
 #include <string.h>
 
 #define KEPT_MAX 1000
+#define DEFAULT_QPS 50
+#define DEFAULT_BURST 100
 
 /* One Event, packed: a tree each would cost five times the memory. */
 typedef struct {
@@ -24,6 +29,7 @@ typedef struct {
     actor_t *actor;
     char *node_name;
     event_correlator_t *correlator;
+    event_sink_t *sink;    // NULL: no API server
     kept_t kept[KEPT_MAX]; // a ring
     size_t next;           // where the next one goes
 } recorder_t;
@@ -73,6 +79,8 @@ on_record (void *state, const message_t *message, fault_t *fault)
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t object = event_object (tree, &event, &verdict, self->node_name, now_ns);
     keep (self, &object, (uint64_t) verdict.name_ns);
+    if (self->sink)
+        event_sink_add (self->sink, &object, (uint64_t) verdict.name_ns, verdict.is_again);
     return 0;
 }
 
@@ -104,6 +112,16 @@ on_list (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+static int
+on_actor_up (void *state, const message_t *message, fault_t *fault)
+{
+    (void) message, (void) fault;
+    recorder_t *self = state;
+    if (self->sink)
+        event_sink_wake (self->sink);
+    return 0;
+}
+
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
@@ -112,6 +130,10 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
     self->correlator = event_correlator_new();
+    token_rate_t rate = { .per_s = (double) node_get_int (args, "qps", DEFAULT_QPS),
+                          .burst = (double) node_get_int (args, "burst", DEFAULT_BURST) };
+    if (node_get_bool (args, "has_api_server", false))
+        self->sink = event_sink_new (actor, rate);
     return self;
 }
 
@@ -122,6 +144,7 @@ stop (void **self_p)
     for (size_t i = 0; i < KEPT_MAX; i++)
         free (self->kept[i].bytes);
     event_correlator_destroy (&self->correlator);
+    event_sink_destroy (&self->sink);
     free (self->node_name);
     free (self);
     *self_p = NULL;
@@ -130,12 +153,14 @@ stop (void **self_p)
 static const actor_handler_t HANDLERS[] = {
     { MSG_EVENT_RECORD, on_record },
     { MSG_EVENT_LIST, on_list },
+    { MSG_ACTOR_UP, on_actor_up },
     { 0 },
 };
 
 const actor_class_t event_recorder_class = {
     .name = "event-recorder",
-    .about = "merges, logs and keeps events",
+    .about = "merges, logs, sends and keeps events",
+    .hears_of = API_CLIENT,
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,
