@@ -172,7 +172,7 @@ class Api:
                     'kind': target.resource.kind, 'apiVersion': target.resource.api_version, 'metadata': metadata}}))
                 initial, next_bookmark = False, time.monotonic() + self.server.bookmark_seconds
                 continue
-            if request.connection.reader.at_eof():
+            if request.connection.is_gone:
                 raise ConnectionResetError
             await watch.wait(max(0.0, min(next_bookmark, end, time.monotonic() + 5) - time.monotonic()))
 

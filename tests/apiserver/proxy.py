@@ -31,33 +31,74 @@ class Proxy:
         return host, port
 
     async def run(self, request, node, target):
-        """Pass a request on to `target` and its answer back; afterwards the connection is used up."""
+        """Pass a request on to `target` of a node, and its answer back; returns the code."""
         host, port = self.address(node)
         try:
             reader, writer = await asyncio.wait_for(
                 asyncio.open_connection(host, port, ssl=self.context), 10)
         except (OSError, asyncio.TimeoutError) as error:
             raise ApiError(500, f'error dialing backend: dial tcp {host}:{port}: {error}') from None
-        client = request.connection
-        client.is_closing = True
-        keep = [f'{key}: {value}' for key, value in _raw_headers(request)
-                if key.lower() not in ('host', 'authorization', 'connection', 'content-length', 'transfer-encoding')]
         connection = request.headers.get('connection', '') if request.wants_upgrade else 'close'
-        head = [f'{request.method} {target} HTTP/1.1', f'Host: {host}:{port}', f'Connection: {connection}', *keep]
+        head = [f'{request.method} {target} HTTP/1.1', f'Host: {host}:{port}', f'Connection: {connection}',
+                *(f'{key}: {value}' for key, value in request.pairs if key.lower() not in HOP)]
         if request.body or not request.wants_upgrade:
             head.append(f'Content-Length: {len(request.body)}')
         try:
             writer.write('\r\n'.join(head + ['', '']).encode() + request.body)
-            await asyncio.gather(_pump(client.reader, writer), _pump(reader, client.writer, ends=(writer,)))
+            if request.wants_upgrade:
+                client = request.connection
+                client.is_closing = True
+                await asyncio.gather(_pump(client.reader, writer), _pump(reader, client.writer, ends=(writer,)))
+                return 101
+            return await _answer(request, reader)
         finally:
             writer.close()
-        return 101 if request.wants_upgrade else 200
 
 
-def _raw_headers(request):
-    for line in request.head.decode('latin-1').split('\r\n')[1:-2]:
-        key, _, value = line.partition(':')
-        yield key, value.strip()
+HOP = ('host', 'authorization', 'connection', 'content-length', 'transfer-encoding')
+
+
+async def _answer(request, reader):
+    """Pass on an answer that is no upgrade, as it comes, until it ends or the client goes away."""
+    try:
+        head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1').split('\r\n')
+        code = int(head[0].split(' ')[1])
+    except (asyncio.IncompleteReadError, OSError, ValueError, IndexError) as error:
+        raise ApiError(502, f'the kubelet gave no answer: {error!r}') from None
+    headers = {key.lower(): value.strip() for key, _, value in (line.partition(':') for line in head[1:-2])}
+    client = request.connection
+    gone = asyncio.ensure_future(client.wait_gone())
+    body = asyncio.ensure_future(_pass_body(reader, headers, client, code))
+    try:
+        await asyncio.wait((gone, body), return_when=asyncio.FIRST_COMPLETED)
+        if body.done():
+            body.result()
+        else:
+            raise ConnectionResetError
+    finally:
+        gone.cancel()
+        body.cancel()
+    return code
+
+
+async def _pass_body(reader, headers, client, code):
+    await client.start_chunks(headers.get('content-type', 'text/plain'), code)
+    if headers.get('transfer-encoding', '').lower() == 'chunked':
+        while True:
+            size = int((await reader.readuntil(b'\r\n')).split(b';')[0], 16)
+            data = (await reader.readexactly(size + 2))[:-2]
+            if not data:
+                break
+            await client.send_chunk(data)
+    else:
+        left = int(headers.get('content-length', -1))
+        while left:
+            data = await reader.read(BLOCK if left < 0 else min(BLOCK, left))
+            if not data:
+                break
+            left -= len(data) if left > 0 else 0
+            await client.send_chunk(data)
+    await client.send_chunk(b'')
 
 
 async def _pump(reader, writer, ends=()):

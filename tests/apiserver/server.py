@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 
-from . import api, auth, certs, discovery, faults, pods, proxy, reviews, signing, store, tokens, wire
+from . import api, auth, certs, discovery, faults, http2, pods, proxy, reviews, signing, store, tokens, wire
 from .cluster import Cluster
 from .errors import ApiError
 from .resources import BY_KIND, of
@@ -60,7 +60,7 @@ class Server:
         context.load_cert_chain(certificate, key)
         context.load_verify_locations(self.authority.certificate)
         context.verify_mode = ssl.CERT_OPTIONAL
-        context.set_alpn_protocols(['http/1.1'])
+        context.set_alpn_protocols((['h2'] if http2.IS_THERE else []) + ['http/1.1'])
         return context
 
     # --- for tests, from any thread
@@ -101,6 +101,16 @@ class Server:
     def reset_all(self):
         """End all connections with a TCP reset."""
         return self.call(self._reset, lambda connection: True)
+
+    def reset_streams(self):
+        """End all watches of HTTP/2 connections with RST_STREAM, and keep the connections; how many there were."""
+        return self.call(lambda: sum(connection.reset_watches() for connection in self._connections
+                                     if isinstance(connection, http2.Connection)))
+
+    def go_away(self):
+        """Tell HTTP/2 clients to use another connection (GOAWAY); what is on its way goes on."""
+        return self.call(lambda: [connection.go_away() for connection in self._connections
+                                  if isinstance(connection, http2.Connection)])
 
     def expire_watches(self):
         """End all watches with 410 and forget the past."""
@@ -219,15 +229,12 @@ class Server:
         await self._free.wait()
 
     async def _connected(self, reader, writer):
-        connection = wire.Connection(reader, writer)
+        is_http2 = writer.get_extra_info('ssl_object').selected_alpn_protocol() == 'h2'
+        connection = http2.Connection(reader, writer, self._serve) if is_http2 else wire.Connection(reader, writer)
         self._connections.add(connection)
         self._tasks.add(asyncio.current_task())
         try:
-            while not connection.is_closing:
-                request = await connection.read_request()
-                if request is None:
-                    break
-                await self._serve(request)
+            await (connection.run() if is_http2 else self._run(connection))
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass
         except wire.BadRequest as error:
@@ -237,6 +244,15 @@ class Server:
             self._tasks.discard(asyncio.current_task())
             self._connections.discard(connection)
             writer.close()
+
+    async def _run(self, connection):
+        while not connection.is_closing:
+            request = await connection.read_request()
+            if request is None:
+                break
+            if request.headers.get('connection', '').lower() == 'close':
+                connection.is_closing = True
+            await self._serve(request)
 
     async def _serve(self, request):
         """Answer one request and write down what it was."""
@@ -262,8 +278,6 @@ class Server:
         text = isinstance(body, str)
         await connection.send(row['code'], body.encode() if text else wire.encode(body),
                               'text/plain' if text else 'application/json', headers.items())
-        if request.headers.get('connection', '').lower() == 'close':
-            connection.is_closing = True
 
     async def _answer(self, request, row):
         request.user = self.authenticator.of_request(request)
@@ -295,7 +309,7 @@ class Server:
 
     async def _misbehave(self, request, rule):
         if rule.action == 'hang':
-            while rule in self.faults.rules and not request.connection.reader.at_eof():
+            while rule in self.faults.rules and not request.connection.is_gone:
                 await asyncio.sleep(0.1)
         if rule.action == 'reset':
             request.connection.reset()

@@ -17,12 +17,11 @@ class BadRequest(Exception):
     """What was read is no HTTP/1.1 request that we understand."""
 
 
-class Connection:
-    """One client's connection."""
+class Transport:
+    """What HTTP/1.1 and HTTP/2 connections have in common."""
 
     def __init__(self, reader, writer):
         self.reader, self.writer = reader, writer
-        self.is_closing = False
         self.watches = 0
 
     @property
@@ -39,6 +38,25 @@ class Connection:
             pass  # it is closed already, or was never whole
         self.writer.transport.abort()
 
+
+class Connection(Transport):
+    """One client's HTTP/1.1 connection."""
+
+    def __init__(self, reader, writer):
+        super().__init__(reader, writer)
+        self.is_closing = False
+
+    @property
+    def is_gone(self):
+        """Whether the client has closed its side."""
+        return self.reader.at_eof()
+
+    async def wait_gone(self):
+        """Return when the client has closed its side; what it sends instead is lost, so no request may follow."""
+        self.is_closing = True
+        while await self.reader.read(4096):
+            pass
+
     async def read_request(self):
         """The next request, or None when the client has gone."""
         try:
@@ -47,7 +65,7 @@ class Connection:
             return None
         except asyncio.LimitOverrunError:
             raise BadRequest('the head is too long') from None
-        request = Request(self, head)
+        request = Request.parse(self, head)
         request.body = await self._read_body(request.headers)
         return request
 
@@ -73,13 +91,15 @@ class Connection:
 
     async def send(self, code, body, content_type='application/json', headers=()):
         """A whole answer. `body` is bytes."""
-        self.write_head(code, [('Content-Type', content_type), ('Content-Length', len(body)), *headers])
+        end = [('Connection', 'close')] if self.is_closing else []
+        self.write_head(code, [('Content-Type', content_type), ('Content-Length', len(body)), *headers, *end])
         self.writer.write(body)
         await self.writer.drain()
 
     async def start_chunks(self, content_type='application/json', code=200, headers=()):
         """Begin an answer of unknown length."""
-        self.write_head(code, [('Content-Type', content_type), ('Transfer-Encoding', 'chunked'), *headers])
+        end = [('Connection', 'close')] if self.is_closing else []
+        self.write_head(code, [('Content-Type', content_type), ('Transfer-Encoding', 'chunked'), *headers, *end])
         await self.writer.drain()
 
     async def send_chunk(self, data):
@@ -91,22 +111,28 @@ class Connection:
 class Request:
     """One request: `path`, `query` (first value of each name), `headers` (lower-case names), `body` (bytes)."""
 
-    def __init__(self, connection, head):
-        self.connection, self.head, self.body = connection, head, b''
-        try:
-            first, *lines = head.decode('latin-1').split('\r\n')[:-2]
-            self.method, self.target, version = first.split(' ')
-            pairs = [line.split(':', 1) for line in lines]
-            self.headers = {key.strip().lower(): value.strip() for key, value in pairs}
-        except ValueError:
-            raise BadRequest('not an HTTP/1.1 request') from None
-        if version not in ('HTTP/1.1', 'HTTP/1.0'):
-            raise BadRequest(f'unknown version {version}')
-        path, _, self.raw_query = self.target.partition('?')
+    def __init__(self, connection, method, target, pairs):
+        self.connection, self.method, self.target, self.body = connection, method, target, b''
+        self.pairs = [(key.strip(), value.strip()) for key, value in pairs]
+        self.headers = {key.lower(): value for key, value in self.pairs}
+        path, _, self.raw_query = target.partition('?')
         self.path = urllib.parse.unquote(path)
         self.query = {key: values[0] for key, values in
                       urllib.parse.parse_qs(self.raw_query, keep_blank_values=True).items()}
         self.user = None
+
+    @classmethod
+    def parse(cls, connection, head):
+        """The request with this HTTP/1.1 head."""
+        try:
+            first, *lines = head.decode('latin-1').split('\r\n')[:-2]
+            method, target, version = first.split(' ')
+            pairs = [line.split(':', 1) for line in lines]
+            if any(len(pair) != 2 for pair in pairs) or version not in ('HTTP/1.1', 'HTTP/1.0'):
+                raise ValueError(first)
+        except ValueError:
+            raise BadRequest('not an HTTP/1.1 request') from None
+        return cls(connection, method, target, pairs)
 
     @property
     def wants_upgrade(self):

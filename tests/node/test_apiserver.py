@@ -1,4 +1,5 @@
 """The API server of the tests, asked by the real kubectl and over plain HTTPS: what the joined tests rely on."""
+import base64
 import contextlib
 import copy
 import glob
@@ -11,12 +12,13 @@ import time
 import unittest
 
 from lab import pods as shapes
+from lab import system
 from lab.cluster import Cluster
 from lab.kubectl import Kubectl
 from traces import compare
 
 from apiserver import cluster as controllers  # lab.cluster makes tests/ importable
-from apiserver import patch, store
+from apiserver import certs, http2, patch, store
 from apiserver.merge_keys import schema_of
 from apiserver.resources import BY_KIND, of
 
@@ -26,23 +28,25 @@ MERGE = 'application/merge-patch+json'
 
 
 class Client:
-    """HTTPS with a user's client certificate."""
+    """HTTPS with a user's client certificate, or without one."""
 
     def __init__(self, server, name='admin', *groups):
-        key, certificate = server.as_user(name, *(groups or ('system:masters',)))
         self.port, self.context = server.port, ssl.create_default_context(cafile=server.authority.certificate)
-        self.context.load_cert_chain(certificate, key)
+        if name:
+            key, certificate = server.as_user(name, *(groups or ('system:masters',)))
+            self.context.load_cert_chain(certificate, key)
 
-    def open(self, method, path, body=None, kind='application/json'):
+    def open(self, method, path, body=None, kind='application/json', token=None):
         """The response, not read yet."""
         connection = http.client.HTTPSConnection('127.0.0.1', self.port, context=self.context, timeout=30)
         connection.request(method, path, None if body is None else json.dumps(body),
-                           {'Content-Type': kind, 'Connection': 'close'})
+                           {
+            'Content-Type': kind, 'Connection': 'close', **({'Authorization': f'Bearer {token}'} if token else {})})
         return connection.getresponse()
 
-    def __call__(self, method, path, body=None, kind='application/json'):
+    def __call__(self, method, path, body=None, **options):
         """(code, object)."""
-        with self.open(method, path, body, kind) as answer:
+        with self.open(method, path, body, **options) as answer:
             return answer.status, json.loads(answer.read())
 
     def watch(self, path):
@@ -185,12 +189,12 @@ class Versions(ServerCase):
     def test_conflicts(self):
         """A stale version and a foreign UID are refused; an update without a version is taken."""
         pod = self.create()
-        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a', {'metadata': {'labels': {'x': 'y'}}}, MERGE)[0], 200)
+        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a', {'metadata': {'labels': {'x': 'y'}}}, kind=MERGE)[0], 200)
         pod['metadata']['labels'] = {'z': '1'}
         code, status = self.admin('PUT', f'{self.PODS}/a', pod)
         self.assertEqual((code, status['reason']), (409, 'Conflict'))
         uid = {'metadata': {'uid': 'other'}, 'status': {'phase': 'Running'}}
-        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a/status', uid, STRATEGIC)[0], 409)
+        self.assertEqual(self.admin('PATCH', f'{self.PODS}/a/status', uid, kind=STRATEGIC)[0], 409)
         self.assertEqual(self.admin('DELETE', f'{self.PODS}/a', {'preconditions': {'uid': 'other'}})[0], 409)
         del pod['metadata']['resourceVersion']
         self.assertEqual(self.admin('PUT', f'{self.PODS}/a', pod)[0], 200)
@@ -283,7 +287,7 @@ class Versions(ServerCase):
         self.cluster.edit('pods', 'f', lambda pod: pod['metadata'].update(finalizers=['lab/keep']))
         self.admin('DELETE', f'{self.PODS}/f', {'gracePeriodSeconds': 0})
         self.assertIn('deletionTimestamp', self.cluster.pod('f')['metadata'])
-        self.admin('PATCH', f'{self.PODS}/f', {'metadata': {'finalizers': None}}, MERGE)
+        self.admin('PATCH', f'{self.PODS}/f', {'metadata': {'finalizers': None}}, kind=MERGE)
         self.assertIsNone(self.cluster.pod('f'))
 
 
@@ -316,7 +320,7 @@ class Nodes(ServerCase):
         code, node = mine('POST', nodes, {'metadata': {'name': 'lab-node'}})
         self.assertEqual((code, node['spec']['taints'][0]['key']), (201, 'node.kubernetes.io/not-ready'))
         ready = {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}
-        self.assertEqual(mine('PATCH', f'{nodes}/lab-node/status', ready, STRATEGIC)[0], 200)
+        self.assertEqual(mine('PATCH', f'{nodes}/lab-node/status', ready, kind=STRATEGIC)[0], 200)
         self.assertNotIn('taints', self.cluster.node_object()['spec'])
         leases = '/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases'
         self.assertEqual(mine('POST', leases, {'metadata': {'name': 'lab-node'}})[0], 201)
@@ -351,30 +355,57 @@ class Nodes(ServerCase):
 
     def test_certificate_request(self):
         """A bootstrap token gets a client certificate, with which the node is known."""
-        import base64
-        from apiserver import certs
         key = self.cluster.place / 'new.key'
         certs.openssl('genpkey', '-algorithm', 'EC', '-pkeyopt', 'ec_paramgen_curve:P-256', '-out', key)
         request = certs.openssl('req', '-new', '-key', key, '-subj', '/O=system:nodes/CN=system:node:new')
         self.server.bootstrap_kubeconfig(self.cluster.place / 'bootstrap')
         self.server.certificate_seconds = 60
-        context = ssl.create_default_context(cafile=self.server.authority.certificate)
-        connection = http.client.HTTPSConnection('127.0.0.1', self.server.port, context=context)
-        connection.request('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests', json.dumps({
+        code, made = Client(self.server, None)('POST', '/apis/certificates.k8s.io/v1/certificatesigningrequests', {
             'metadata': {'generateName': 'csr-'}, 'spec': {
-                'request': base64.b64encode(request).decode(), 'signerName': 'kubernetes.io/kube-apiserver-client-kubelet',
-                'usages': ['digital signature', 'client auth']}}),
-            {'Authorization': 'Bearer abcdef.0123456789abcdef', 'Content-Type': 'application/json'})
-        answer = connection.getresponse()
-        self.assertEqual(answer.status, 201)
-        name = json.loads(answer.read())['metadata']['name']
-        stored = self.server.get('certificatesigningrequests.certificates.k8s.io', name)
+                'request': base64.b64encode(request).decode(), 'usages': ['digital signature', 'client auth'],
+                'signerName': 'kubernetes.io/kube-apiserver-client-kubelet'}}, token='abcdef.0123456789abcdef')
+        self.assertEqual(code, 201, made)
+        stored = self.server.get('certificatesigningrequests.certificates.k8s.io', made['metadata']['name'])
         certificate = self.cluster.place / 'new.crt'
         certificate.write_bytes(base64.b64decode(stored['status']['certificate']))
-        context.load_cert_chain(certificate, key)
-        connection = http.client.HTTPSConnection('127.0.0.1', self.server.port, context=context)
-        connection.request('GET', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnew')
-        self.assertEqual(connection.getresponse().status, 200)
+        client = Client(self.server, None)
+        self.assertEqual(client('GET', '/api/v1/services')[0], 403, 'nobody')
+        client.context.load_cert_chain(certificate, key)
+        self.assertEqual(client('GET', '/api/v1/pods?fieldSelector=spec.nodeName%3Dnew')[0], 200)
+
+
+class Protocol(ServerCase):
+    """HTTP/2, which the agent and kubectl speak when they can."""
+
+    def curl(self, *words):
+        """What curl says, as an administrator."""
+        key, certificate = self.server.as_user('admin', 'system:masters')
+        return system.run('curl', '-sS', '--cacert', self.server.authority.certificate, '--cert', certificate, '--key', key,
+                          *words, check=False)
+
+    def test_versions(self):
+        """Both versions; large answers pass the flow control."""
+        for number in range(40):
+            self.cluster.create({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': f'c{number}'},
+                                 'data': {'text': 'x' * 20000}})
+        url = f'{self.server.url}/api/v1/configmaps'
+        for version in ('1.1', '2') if http2.IS_THERE else ('1.1',):
+            text = self.curl(f'--http{version}', '-w', '%{http_version}', url)
+            self.assertTrue(text.endswith(version), text[-100:])
+            self.assertEqual(len(json.loads(text[:-len(version)])['items']), 44)
+
+    @unittest.skipUnless(http2.IS_THERE, 'python3-h2 is not installed')
+    def test_ends_of_streams(self):
+        """A watch's stream is reset, and a connection is told to go away, while others go on."""
+        words = ('--http2', '--max-time', '10', f'{self.server.url}/api/v1/pods?watch=1')
+        answers = []
+        thread = threading.Thread(target=lambda: answers.append(self.curl(*words, '-w', '%{errormsg}')))
+        thread.start()
+        self.server.wait_request('watch', '/pods')
+        system.wait_for('the watch', lambda: self.server.reset_streams() == 1)
+        thread.join(30)
+        self.assertIn('HTTP/2 stream', answers[0])
+        self.assertEqual(self.server.go_away(), [])
 
 
 class Failing(ServerCase):
@@ -471,7 +502,7 @@ class WithKubectl(ServerCase):
         self.assertRegex(described, r'Pulled.*the image is there')
         waiting = threading.Timer(0.5, lambda: self.admin(
             'PATCH', '/api/v1/namespaces/app/pods/web/status',
-            {'status': {'phase': 'Running', 'conditions': [{'type': 'Ready', 'status': 'True'}]}}, STRATEGIC))
+            {'status': {'phase': 'Running', 'conditions': [{'type': 'Ready', 'status': 'True'}]}}, kind=STRATEGIC))
         waiting.start()
         kubectl('wait', '--for=condition=Ready', 'pod/web', '-n', 'app', '--timeout=30s')
         self.assertIn('Running', kubectl('get', 'pods', '-A'))
@@ -489,7 +520,7 @@ class WithKubectl(ServerCase):
         self.assertNotIn('nodeName', self.cluster.pod('a')['spec'])
         mine('POST', '/api/v1/nodes', {'metadata': {'name': 'lab-node'}})
         mine('PATCH', '/api/v1/nodes/lab-node/status',
-             {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}, STRATEGIC)
+             {'status': {'conditions': [{'type': 'Ready', 'status': 'True'}]}}, kind=STRATEGIC)
         self.assertEqual(self.cluster.pod('a')['spec']['nodeName'], 'lab-node')
         self.assertIn('Ready', kubectl('get', 'nodes'))
         kubectl('cordon', 'lab-node')

@@ -180,6 +180,11 @@ class Agent:
             return look()
         return wait_for(what, checked, deadline, explain=self.explain)
 
+    def wait_value(self, what, look, deadline=None):
+        """Wait until `look()` is true of something and return what it is."""
+        self.wait(what, look, deadline)
+        return look()
+
     def wait_pod(self, name, what, predicate, deadline=None):
         """Wait until `predicate` is true of a Pod and return that Pod."""
         last = []

@@ -84,3 +84,37 @@ class AgentCase(LabCase):
             if LabCase._registry:
                 LabCase._registry.remove()
                 LabCase._registry = None
+
+
+class JoinedCase(LabCase):
+    """A test with a cluster of its own and an agent joined to it; whatever they leave is removed before the next test."""
+
+    arguments = ()
+    record = False
+    config = {}
+    cluster_options = {}
+    start = True
+
+    def setUp(self):
+        from .cluster import Cluster  # only these tests need the API server
+        self.addCleanup(self._clean_up)
+        self.agent = None
+        self.cluster = Cluster(**self.cluster_options)
+        self.server = self.cluster.server
+        self.agent = self.new_agent()
+        if self.start:
+            self.agent.start()
+
+    def new_agent(self, **options):
+        """An agent joined to the cluster, not started."""
+        from .cluster import JoinedAgent
+        options = {'config': self.config, 'arguments': self.arguments, 'record': self.record, **options}
+        agent = JoinedAgent(self.containerd, self.cluster, **options)
+        self.addCleanup(agent.remove)
+        return agent
+
+    def _clean_up(self):
+        AgentCase._clean_up(self)
+        self.cluster.close()
+
+    _reset_runtime = AgentCase._reset_runtime

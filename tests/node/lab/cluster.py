@@ -1,5 +1,6 @@
 """A cluster in small: the API server of tests/apiserver in this process, and what tests ask of it."""
 import contextlib
+import ipaddress
 import json
 import pathlib
 import shutil
@@ -87,12 +88,29 @@ class Cluster:
 
 
 class JoinedAgent(Agent):
-    """An agent with a kubeconfig of a cluster."""
+    """An agent with a kubeconfig of a cluster. The address of the lab's bridge is the node's."""
 
-    def __init__(self, containerd, cluster, kubeconfig=None, **options):
+    def __init__(self, containerd, cluster, kubeconfig=None, bootstrap=None, **options):
         super().__init__(containerd, **options)
         self.cluster = cluster
-        self.arguments += ['--kubeconfig', str(kubeconfig or cluster.node_kubeconfig), '--node-ip', '127.0.0.1']
+        self.address = str(ipaddress.ip_network(containerd.subnet)[1])
+        self.arguments += ['--node-ip', self.address, '--kubeconfig', str(kubeconfig or cluster.node_kubeconfig)]
+        if bootstrap:
+            self.arguments += ['--bootstrap-kubeconfig', str(bootstrap)]
+
+    def configuration(self):
+        """As standalone, but with the API server's certificates and authorization."""
+        changes, self.changes = self.changes, {}
+        base = super().configuration()
+        self.changes = changes
+        return {**base, 'address': '0.0.0.0', 'authorization': {'mode': 'Webhook'}, 'authentication': {
+            'anonymous': {'enabled': False}, 'webhook': {'enabled': True},
+            'x509': {'clientCAFile': str(self.cluster.server.authority.certificate)}}, **changes}
+
+    def wait_ready(self):
+        """Wait until the node is Ready in the API server."""
+        super().wait_ready()
+        self.wait_node()
 
     def explain(self):
         """The cluster's view too."""
