@@ -192,6 +192,21 @@ remove_logs (const worker_t *self)
         LOG_WARNING ("Pod logs not removed path=%s err=%s", directory, strerror (errno));
 }
 
+/* The pod is over and stays: its volumes go, its directory does not. */
+static void
+ask_for_end_of_volumes (worker_t *self)
+{
+    const task_t task = { &self->unvolume, "Removing the volumes of a pod that is over", NULL,
+                          NULL };
+    self->unvolume = WORK_ASKED;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "pod_uid", self->pod.metadata.uid);
+    node_set_bool (tree, &body, "keep_directory", true);
+    actor_request (self->actor, "volume-manager", MSG_VOLUME_TEARDOWN, &body, LOCAL_DEADLINE_MS,
+                   on_task, &task, sizeof task);
+}
+
 bool
 clean_up (worker_t *self, const pod_plan_t *plan)
 {
@@ -202,6 +217,8 @@ clean_up (worker_t *self, const pod_plan_t *plan)
                       &(task_t){ &self->uncgroup, "Removing the pod's cgroup", NULL, NULL });
     // A pod that ended by itself keeps its directory and containers for who wants to look.
     bool is_gone = self->local->is_gone || self->pod.metadata.deletion_time != 0;
+    if (!is_gone && self->unvolume == WORK_TODO)
+        ask_for_end_of_volumes (self);
     if (!is_gone || !plan->is_finished)
         return false;
     if (self->unmount == WORK_TODO)

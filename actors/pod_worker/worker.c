@@ -6,6 +6,7 @@
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_sync_span.h"
+#include "cubelet/pod_termination.h"
 #include <string.h>
 
 /* A step whose actions end at once is followed by another; more than this is a mistake. */
@@ -124,7 +125,8 @@ static void
 step_once (worker_t *self)
 {
     // Once prepared it stays so: a change refreshes volumes beside running containers.
-    if (!self->local->is_terminating && prepare (self))
+    bool is_over = pod_is_terminating (&self->pod, self->local, tree_root (self->status));
+    if (!is_over && prepare (self))
         self->local->is_prepared = true;
     make_status (self);
     if (!self->is_syncing)

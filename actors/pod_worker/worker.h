@@ -70,7 +70,8 @@ typedef struct {
     size_t tokens_asked;      // not answered yet
     uint64_t token_round;
     uint64_t watch_timer;
-    work_t unmount; // after the end
+    work_t unvolume; // after the end, of a pod that stays
+    work_t unmount;  // ... of one that goes
     work_t uncgroup;
     bool is_stopped;          // all containers and sandboxes of a pod that is over have stopped
     bool is_finished;         // said so

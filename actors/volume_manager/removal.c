@@ -21,6 +21,7 @@ typedef struct {
     askers_t *askers; // for its end
     tree_removal_t *removal;
     uint64_t timer;
+    bool keeps_directory; // only the volumes go
 } removal_t;
 
 /* True when a mount below a pod's directory is one that this actor makes. `place` is its path below
@@ -169,7 +170,9 @@ start_removal (removal_t *self)
 {
     manager_t *manager = self->manager;
     fault_t fault = { 0 };
-    OWNED (free_text) char *directory = pod_directory (manager->real_root, self->uid);
+    OWNED (free_text)
+    char *directory = self->keeps_directory ? pod_volumes_directory (manager->real_root, self->uid)
+                                            : pod_directory (manager->real_root, self->uid);
     if (unmount_volumes (manager, self->uid, &fault) < 0
         || tree_removal_new (directory, &self->removal, &fault) < 0)
         finish_removal (self, &fault);
@@ -194,8 +197,13 @@ on_volume_teardown (void *state, const message_t *message, fault_t *fault)
         return -1;
     removal_t *removal = zhashx_lookup (self->removals, uid);
     bool is_new = !removal;
-    if (is_new)
+    bool keeps_directory = node_get_bool (message->body, "keep_directory", false);
+    if (removal && removal->keeps_directory && !keeps_directory)
+        return fault_set (fault, FAULT_UNAVAILABLE, "the volumes are being removed already");
+    if (is_new) {
         removal = removal_new (self, uid);
+        removal->keeps_directory = keeps_directory;
+    }
     askers_add (removal->askers, message);
     // A set-up that is still under way must not mount into what is being deleted.
     if (is_new && !zhashx_lookup (self->setups, uid))

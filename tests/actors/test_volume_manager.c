@@ -429,6 +429,23 @@ sub_paths_do_not_leave_their_volume (void **state)
 // ---- tearing down ----
 
 static void
+a_pod_that_is_over_may_keep_its_directory (void **state)
+{
+    fixture_t *self = *state;
+    assert_ok (set_up_one (self, "\"emptyDir\": {\"medium\": \"Memory\"}"));
+    put (EMPTY_DIRS "/v/data", "large");
+    OWNED (received_destroy)
+    received_t *reply = peer_expect_reply (
+        self->worker, peer_request_json (self->worker, "volume-manager", MSG_VOLUME_TEARDOWN,
+                                         "{\"pod_uid\": \"u1\", \"keep_directory\": true}"));
+    assert_string_equal (fault_of (reply), "");
+    assert_false (is_there ("pods/u1/volumes"));
+    assert_true (is_there ("pods/u1/containers/c"));
+    assert_ok (ask_teardown (self, "u1"));
+    assert_false (is_there ("pods/u1"));
+}
+
+static void
 large_and_deep_directories_go_away (void **state)
 {
     fixture_t *self = *state;
@@ -556,6 +573,7 @@ main (void)
         WITH_FIXTURE (optional_objects_make_empty_volumes),
         WITH_FIXTURE (sub_paths_are_made_and_bound),
         WITH_FIXTURE (sub_paths_do_not_leave_their_volume),
+        WITH_FIXTURE (a_pod_that_is_over_may_keep_its_directory),
         WITH_FIXTURE (large_and_deep_directories_go_away),
         WITH_FIXTURE (nothing_is_deleted_below_a_strangers_mount),
         WITH_FIXTURE (host_paths_survive_their_pods),

@@ -39,6 +39,22 @@ class Restarts(AgentCase):
                 pod = self.agent.wait_pod(name, phase, lambda pod, phase=phase: pods.phase(pod) == phase)
                 self.assertEqual(pods.container(pod)['restartCount'], 0)
 
+    def test_a_pod_that_is_over_keeps_its_log_and_loses_its_volumes(self):
+        self.agent.write_manifest('over', pods.pod(
+            'over', 'echo well done > /dev/termination-log; echo bye; echo x > /m/x', restartPolicy='Never',
+            container={'volumeMounts': [{'name': 'm', 'mountPath': '/m'}]},
+            volumes=[{'name': 'm', 'emptyDir': {'medium': 'Memory'}}]))
+        pod = self.agent.wait_pod('over', 'Succeeded', lambda pod: pods.phase(pod) == 'Succeeded')
+        place = self.agent.root / 'pods' / pod['metadata']['uid']
+        self.agent.wait('the volumes are gone', lambda: not (place / 'volumes').exists())
+        self.agent.stop()
+        self.agent.start()
+        pod = self.agent.wait_pod('over', 'Succeeded again', lambda pod: pods.phase(pod) == 'Succeeded')
+        self.assertEqual(pods.container(pod)['state']['terminated']['message'], 'well done\n')
+        self.agent.wait('the volumes are gone', lambda: not (place / 'volumes').exists())
+        self.agent.remove_manifest('over')
+        self.agent.wait_no_traces(pod['metadata']['uid'])
+
     def test_on_failure_restarts_until_success(self):
         with tempfile.TemporaryDirectory() as place:
             self.agent.write_manifest('second-try', pods.pod(
