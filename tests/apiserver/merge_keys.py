@@ -12,7 +12,6 @@ class Merged:
 
     key: str = None
     item: dict = dataclasses.field(default_factory=dict)
-    retains_keys: bool = False
 
 
 SET = Merged()
@@ -24,15 +23,15 @@ CONTAINER = {'ports': Merged('containerPort'), 'env': Merged('name'), 'volumeMou
 
 POD_SPEC = {
     'containers': Merged('name', CONTAINER), 'initContainers': Merged('name', CONTAINER),
-    'ephemeralContainers': Merged('name', CONTAINER), 'volumes': Merged('name', retains_keys=True),
+    'ephemeralContainers': Merged('name', CONTAINER), 'volumes': Merged('name'),
     'imagePullSecrets': Merged('name'), 'hostAliases': Merged('ip'), 'schedulingGates': Merged('name'),
-    'resourceClaims': Merged('name', retains_keys=True), 'topologySpreadConstraints': Merged('topologyKey'),
+    'resourceClaims': Merged('name'), 'topologySpreadConstraints': Merged('topologyKey'),
 }
 
 SCHEMAS = {
     'pods': {'metadata': META, 'spec': POD_SPEC, 'status': {
         'conditions': Merged('type'), 'podIPs': Merged('ip'), 'hostIPs': Merged('ip'),
-        'resourceClaimStatuses': Merged('name', retains_keys=True)}},
+        'resourceClaimStatuses': Merged('name')}},
     'nodes': {'metadata': META, 'spec': {'podCIDRs': SET}, 'status': {
         'conditions': Merged('type'), 'addresses': Merged('type')}},
     'services': {'metadata': META, 'spec': {'ports': Merged('port')}, 'status': CONDITIONS},

@@ -112,7 +112,7 @@ def strategic_merge(document, patch, schema):
     return _merge_map(document or {}, patch, schema)
 
 
-def _merge_map(old, patch, schema, retains_keys=False):
+def _merge_map(old, patch, schema):
     directive = patch.get('$patch')
     if directive == 'replace':
         return _without_directives({key: value for key, value in patch.items() if key != '$patch'})
@@ -121,7 +121,7 @@ def _merge_map(old, patch, schema, retains_keys=False):
     if directive not in (None, 'merge'):
         raise ApiError(400, f'unknown patch type: {directive}')
     result = copy.deepcopy(old)
-    if '$retainKeys' in patch or retains_keys and '$retainKeys' in patch:
+    if '$retainKeys' in patch:
         result = {key: value for key, value in result.items() if key in patch['$retainKeys']}
     for key, value in patch.items():
         if key.startswith(DELETED):
@@ -162,7 +162,7 @@ def _merge_list(old, patch, merged):
         if item.get('$patch') == 'delete':
             result = [have for place, have in enumerate(result) if place not in places]
         elif places:
-            result[places[0]] = _merge_map(result[places[0]], item, merged.item, merged.retains_keys)
+            result[places[0]] = _merge_map(result[places[0]], item, merged.item)
         else:
             result.append(_merge_map({}, item, merged.item))
     return result

@@ -119,7 +119,9 @@ def check_status(old, new):
         else:
             new['metadata'].pop(key, None)
     new['spec'] = old['spec']
-    new.setdefault('status', {})['qosClass'] = old.get('status', {}).get('qosClass') or defaults.qos_class(old['spec'])
+    for row in new.setdefault('status', {}).get('conditions') or []:
+        row.setdefault('lastProbeTime', None)  # a field that is never left out
+    new['status']['qosClass'] = old.get('status', {}).get('qosClass') or defaults.qos_class(old['spec'])
 
 
 def resize(old, new):

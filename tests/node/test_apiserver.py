@@ -6,6 +6,8 @@ import glob
 import http.client
 import json
 import pathlib
+import random
+import socket
 import ssl
 import threading
 import time
@@ -18,7 +20,7 @@ from lab.kubectl import Kubectl
 from traces import compare
 
 from apiserver import cluster as controllers  # lab.cluster makes tests/ importable
-from apiserver import certs, http2, patch, store
+from apiserver import certs, http2, patch, pods, store
 from apiserver.merge_keys import schema_of
 from apiserver.resources import BY_KIND, of
 
@@ -155,6 +157,25 @@ class Patches(unittest.TestCase):
                 made = patch.strategic_merge(self.POD, change, schema_of(of('pods')))
                 self.assertEqual(look(made), expected)
                 self.assertEqual(self.POD, before, 'the object itself was changed')
+
+    def test_recorded(self):
+        """The patches of an upstream kubelet make what a real API server made of them."""
+        known, compared = {}, 0
+        for line in (system.REPOSITORY / 'tests/samples/api-requests.jsonl').read_text().splitlines():
+            row = json.loads(line)
+            path, answer = row['uri'].split('?')[0].removesuffix('/status'), row['response']
+            if not isinstance(answer, dict) or 'uid' not in answer.get('metadata', {}):
+                continue
+            if row['verb'] == 'patch' and path in known:
+                resource = BY_KIND[(answer['apiVersion'], answer['kind'])]
+                made = patch.strategic_merge(known[path], row['request'], schema_of(resource))
+                made['metadata']['resourceVersion'] = answer['metadata']['resourceVersion']
+                if answer['kind'] == 'Pod':
+                    pods.check_status(known[path], made)
+                self.assertEqual(made, answer)
+                compared += 1
+            known[path + (f'/{answer["metadata"]["name"]}' if row['verb'] == 'create' else '')] = answer
+        self.assertGreater(compared, 10)
 
     def test_json_patch(self):
         """Each operation, and steps that cannot be done."""
@@ -465,6 +486,90 @@ class Failing(ServerCase):
         self.server.serve_old(False)
         self.assertEqual(next(events)['object']['metadata']['name'], 'b')
         self.assertEqual(len(self.admin('GET', self.PATH)[1]['items']), 2)
+
+
+class FakeKubelet:
+    """A TLS server in a kubelet's place: it answers GET with what was asked, and echoes after an upgrade."""
+
+    def __init__(self, server):
+        key, certificate = server.authority.issue('fake-kubelet', '/CN=fake', 'server', 'IP:127.0.0.1')
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(server.authority.certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+        self.socket = context.wrap_socket(socket.create_server(('127.0.0.1', 0)), server_side=True)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        """Serve one connection after the other."""
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self.socket.accept()
+                with client, contextlib.suppress(OSError):
+                    self.serve(client)
+
+    @staticmethod
+    def serve(client):
+        """Answer one request."""
+        head = b''
+        while b'\r\n\r\n' not in head:
+            head += client.recv(4096)
+        asked = head.split(b'\r\n')[0]
+        name = dict(part[0] for part in client.getpeercert()['subject'])['commonName']
+        if b'Upgrade: lab' not in head:
+            text = asked + b' ' + name.encode() + b'\n'
+            client.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n'
+                           + f'{len(text):x}\r\n'.encode() + text + b'\r\n0\r\n\r\n')
+            return
+        client.sendall(b'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: lab\r\n\r\n')
+        while True:
+            data = client.recv(65536)
+            if not data:
+                return
+            client.sendall(data)
+
+
+class Proxied(ServerCase):
+    """Requests that go on to the node's kubelet."""
+
+    def setUp(self):
+        super().setUp()
+        kubelet = FakeKubelet(self.server)
+        self.addCleanup(kubelet.socket.close)
+        self.cluster.create({'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': 'lab-node'}, 'status': {
+            'addresses': [{'type': 'InternalIP', 'address': '127.0.0.1'}],
+            'daemonEndpoints': {'kubeletEndpoint': {'Port': kubelet.port}}}})
+        self.cluster.create(shapes.pod('a', nodeName='lab-node'))
+
+    def test_requests(self):
+        """Logs and any path of the node, with the API server's own certificate."""
+        kubectl = self.cluster.kubectl
+        self.assertEqual(kubectl('logs', 'a', '--tail=3'),
+                         'GET /containerLogs/default/a/main?tailLines=3 HTTP/1.1 kube-apiserver-kubelet-client\n')
+        self.assertEqual(kubectl('get', '--raw', '/api/v1/nodes/lab-node/proxy/stats/summary?only_cpu_and_memory=true'),
+                         'GET /stats/summary?only_cpu_and_memory=true HTTP/1.1 kube-apiserver-kubelet-client\n')
+        self.assertIn('not valid', kubectl.fails('logs', 'a', '-c', 'other'))
+        self.assertIn('forbidden', json.dumps(self.node()('GET', '/api/v1/nodes/lab-node/proxy/pods')[1]))
+
+    def test_upgrade(self):
+        """After an upgrade bytes go both ways unchanged."""
+        key, certificate = self.server.as_user('admin', 'system:masters')
+        context = ssl.create_default_context(cafile=self.server.authority.certificate)
+        context.load_cert_chain(certificate, key)
+        with context.wrap_socket(socket.create_connection(('127.0.0.1', self.server.port), 30),
+                                 server_hostname='localhost') as client:
+            client.sendall(b'POST /api/v1/namespaces/default/pods/a/exec?command=cat&stdin=true&container=main HTTP/1.1\r\n'
+                           b'Host: x\r\nConnection: Upgrade\r\nUpgrade: lab\r\n\r\n')
+            stream = client.makefile('rb')
+            self.assertIn(b'101', stream.readline())
+            while stream.readline() != b'\r\n':
+                pass
+            dice = random.Random(1)
+            for _ in range(50):  # small enough for the buffers on the way: nobody reads while we write
+                sent = dice.randbytes(60_000)
+                client.sendall(sent)
+                self.assertEqual(stream.read(len(sent)), sent)
 
 
 class WithKubectl(ServerCase):
