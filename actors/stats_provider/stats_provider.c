@@ -12,6 +12,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include "pages.h"
 #include <string.h>
 
 /* Several readers of one moment (a dashboard, a scraper, people) cost one reading. */
@@ -19,10 +20,25 @@
 
 #define DEFAULT_VOLUME_MS 60000 // KubeletConfiguration volumeStatsAggPeriod
 
+/* The pages of metrics: what has to be collected for them, and what they show besides what is
+   counted; NULL: nothing. */
+typedef struct {
+    page_fill_fn *fill;
+    collect_t wanted;
+} page_t;
+
+static const page_t PAGES[METRIC_PAGE_COUNT] = {
+    [METRIC_PAGE_METRICS] = { page_agent_fill, { .has_disks = true, .has_agent = true } },
+    [METRIC_PAGE_CADVISOR] = { page_cadvisor_fill, { .detail = CGROUP_ALL } },
+    [METRIC_PAGE_RESOURCE] = { page_resource_fill, { .detail = CGROUP_BASIC } },
+    [METRIC_PAGE_PROBES] = { 0 },
+};
+
 /* Who asked, and for what. */
 typedef struct {
     return_address_t *address;
     bool is_brief;
+    metric_page_t page; // METRIC_PAGE_COUNT: for the Summary
 } waiter_t;
 
 /* Those who wait for one collection. */
@@ -50,10 +66,11 @@ waiter_destroy (void **self_p)
 }
 
 static waiter_t *
-waiter_new (const message_t *message)
+waiter_new (const message_t *message, metric_page_t page)
 {
     waiter_t *self = memory_new (1, sizeof *self);
     self->address = return_address_new (message);
+    self->page = page;
     self->is_brief = node_get_bool (message->body, "only_cpu_and_memory", false);
     return self;
 }
@@ -79,14 +96,28 @@ crowd_new (const collect_t *wanted)
 
 // ---- answers ----
 
+/* The text of a page, from what was counted and (unless NULL) what was collected. Owned. */
+static char *
+page_text (const provider_t *self, metric_page_t page, const collected_t *collected)
+{
+    OWNED (metrics_destroy) metrics_t *found = metrics_new();
+    if (collected && PAGES[page].fill)
+        PAGES[page].fill (self, collected, found);
+    return metrics_write (page, (metrics_t *[]){ found, metrics_shared() }, 2);
+}
+
 static void
 answer (provider_t *self, waiter_t *waiter, const collected_t *collected, const fault_t *fault)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
-    if (collected)
+    if (collected && waiter->page == METRIC_PAGE_COUNT)
         node_set (tree, &body, "summary",
                   stats_summary_encode (&collected->summary, waiter->is_brief, tree));
+    else if (collected) {
+        OWNED (free_text) char *text = page_text (self, waiter->page, collected);
+        node_set_text (tree, &body, "text", text);
+    }
     actor_answer (self->actor, &waiter->address, &body, fault);
 }
 
@@ -162,7 +193,7 @@ on_summary (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     provider_t *self = state;
-    waiter_t *waiter = waiter_new (message);
+    waiter_t *waiter = waiter_new (message, METRIC_PAGE_COUNT);
     collect_t wanted = {
         .has_disks = !waiter->is_brief,
         .has_stats = !waiter->is_brief || !self->facts.cgroups_per_qos,
@@ -170,6 +201,29 @@ on_summary (void *state, const message_t *message, fault_t *fault)
         .only = node_get (message->body, "pods"),
     };
     serve (self, &wanted, waiter);
+    return 0;
+}
+
+static int
+on_metrics (void *state, const message_t *message, fault_t *fault)
+{
+    provider_t *self = state;
+    const char *name = node_get_text (message->body, "page", "");
+    metric_page_t page = metric_page_find (name);
+    if (page == METRIC_PAGE_COUNT)
+        return fault_set (fault, FAULT_NOT_FOUND, "no page of metrics is called %s", name);
+    if (!PAGES[page].fill) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        OWNED (free_text) char *text = page_text (self, page, NULL);
+        node_t body = node_map();
+        node_set_text (tree, &body, "text", text);
+        actor_reply (self->actor, message, &body);
+        return 0;
+    }
+    collect_t wanted = PAGES[page].wanted;
+    wanted.max_age_ms = self->volume_age_ms;
+    wanted.has_stats = wanted.has_disks || !self->facts.cgroups_per_qos;
+    serve (self, &wanted, waiter_new (message, page));
     return 0;
 }
 
@@ -236,6 +290,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_STATS_SUMMARY, on_summary },
+    { MSG_METRICS_GET, on_metrics },
     { 0 },
 };
 

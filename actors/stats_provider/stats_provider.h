@@ -4,7 +4,7 @@
      collection.c      one round of asking the runtime and measuring disks, ends in a summary_t
      build.h, build*.c the numbers of nodes, pods and containers, from cgroups and /proc
      disks.c           what volumes and logs take, measured in slices and remembered
-     pages.c           the pages of metrics */
+     pages.h, page_*.c the pages of metrics */
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/cgroup_read.h"

@@ -1,5 +1,8 @@
 """What the node and its pods use, as /stats/summary and the pages of metrics say it."""
 import json
+import re
+import shutil
+import subprocess
 import unittest
 
 from lab import pods
@@ -91,6 +94,45 @@ class Stats(AgentCase):
         self.agent.wait('the pod is shown', lambda: self.pod_stats('short'))
         self.agent.remove_manifest('short')
         self.agent.wait('it is not shown', lambda: not self.pod_stats('short'))
+
+    def metric(self, page, name, **labels):
+        """The value of the series with these labels (and perhaps others), or None."""
+        for line in self.get(page).splitlines():
+            match = re.match(r'([^{ ]+)(?:{(.*)})? (\S+)( \d+)?$', line)
+            if match and match[1] == name:
+                has = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ''))
+                if all(has.get(key) == value for key, value in labels.items()):
+                    return float(match[3])
+        return None
+
+    @unittest.skipUnless(shutil.which('promtool'), 'needs promtool, of the package prometheus')
+    def test_prometheus_understands_every_page(self):
+        self.agent.write_manifest('page', pods.pod('page', container={'readinessProbe': {
+            'exec': {'command': ['true']}, 'periodSeconds': 1}}))
+        self.agent.wait_ready_pod('page')
+        for page in ('/metrics', '/metrics/cadvisor', '/metrics/resource', '/metrics/probes'):
+            check = subprocess.run(['promtool', 'check', 'metrics'], input=self.get(page), text=True, capture_output=True)
+            # 3: readable, but names are not as Prometheus likes them; upstream's own are such
+            self.assertIn(check.returncode, (0, 3), f'{page}: {check.stdout}{check.stderr}')
+            self.assertNotIn('cubelet_', check.stdout + check.stderr)
+
+    def test_the_pages_of_metrics_tell_of_a_pod(self):
+        self.agent.write_manifest('shown', pods.pod('shown', container={'readinessProbe': {
+            'exec': {'command': ['true']}, 'periodSeconds': 1}}))
+        self.agent.wait_ready_pod('shown')
+        pod = {'namespace': 'default', 'pod': 'shown-lab-node', 'container': 'main'}
+        self.assertGreater(self.metric('/metrics/resource', 'container_cpu_usage_seconds_total', **pod), 0)
+        self.assertGreater(self.metric('/metrics/resource', 'container_memory_working_set_bytes', **pod), 0)
+        self.assertEqual(self.metric('/metrics/resource', 'scrape_error'), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_memory_usage_bytes', **pod), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_cpu_usage_seconds_total', cpu='total', **pod), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_network_receive_bytes_total',
+                                       interface='eth0', pod='shown-lab-node'), 0)
+        self.assertEqual(self.metric('/metrics', 'kubelet_running_pods'), 1)
+        self.assertEqual(self.metric('/metrics', 'kubelet_running_containers', container_state='running'), 1)
+        self.assertEqual(self.metric('/metrics', 'kubelet_node_name', node='lab-node'), 1)
+        self.assertGreater(self.metric('/metrics', 'process_resident_memory_bytes'), 1e6)
+        self.assertGreater(self.metric('/metrics', 'cubelet_messages_total', type='pod.sync'), 0)
 
 
 if __name__ == '__main__':
