@@ -82,13 +82,11 @@ take_lock (const kubelet_options_t *options, fault_t *fault)
 static void
 warn_of_what_is_missing (const kubelet_options_t *options)
 {
-    if (options->kubeconfig || options->bootstrap_kubeconfig)
-        LOG_WARNING ("This version does not join clusters: --kubeconfig is accepted and not used, "
-                     "the node runs static pods only");
     const char *path = options->config.static_pod_path;
-    if (!path || !path[0])
-        LOG_WARNING ("No pods will run: set staticPodPath in the configuration file, or "
-                     "--pod-manifest-path");
+    bool is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig;
+    if (is_standalone && (!path || !path[0]))
+        LOG_WARNING ("No pods will run: set --kubeconfig to join a cluster, staticPodPath in the "
+                     "configuration file, or --pod-manifest-path");
 }
 
 static int

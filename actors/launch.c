@@ -263,6 +263,14 @@ api_client_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
+static node_t
+api_watcher_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = api_client_args (launch, tree);
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    return args;
+}
+
 /* Those that others need first come first; the order only spares requests that come too soon. */
 static const struct {
     const actor_class_t *class;
@@ -281,6 +289,7 @@ static const struct {
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &stats_provider_class, stats_provider_args },
     { &server_class, launch_server_args },
+    { &api_watcher_class, api_watcher_args, has_api_server },
     { &status_reporter_class, node_name_args, has_api_server },
     { &lease_keeper_class, lease_keeper_args, has_api_server },
 };

@@ -380,9 +380,11 @@ dispatch (actor_t *self, const envelope_t *envelope, const message_t *message)
 {
     if (envelope->re)
         take_reply (self, envelope, message);
-    else if (message->type == MSG_ACTOR_DOWN)
+    else if (message->type == MSG_ACTOR_DOWN) {
         fail_requests_to (self, node_get_text (message->body, "name", ""),
                           node_get_int (message->body, "at", 0));
+        call_handler (self, message); // of the few that keep something for others
+    }
     else if (message->type == MSG_ACTOR_KILL)
         actor_fail (self, &(fault_t){ FAULT_ABORTED, "killed by fault injection" });
     else if (message->type == MSG_ACTOR_HANG)

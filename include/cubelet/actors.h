@@ -17,3 +17,4 @@ extern const actor_class_t status_reporter_class;
 extern const actor_class_t api_client_class;
 extern const actor_class_t stats_provider_class;
 extern const actor_class_t lease_keeper_class;
+extern const actor_class_t api_watcher_class;

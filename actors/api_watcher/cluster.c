@@ -1,0 +1,154 @@
+/* cluster.c - this node's Node, the Services that pods are told of, and the RuntimeClasses. */
+#include "api_watcher.h"
+#include "cubelet/memory.h"
+
+static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
+                                           .watch_min_s = 300 };
+
+static const char *const NODE_READERS[] = { "pod-manager", "node-reporter", "status-reporter" };
+
+// ---- Node ----
+
+void
+node_send (watcher_t *self, const char *to)
+{
+    if (!list_watch_is_synced (self->node))
+        return;
+    OWNED (free_text) char *key = text_format ("/%s", self->node_name);
+    const stored_t *stored = list_watch_get (self->node, key);
+    OWNED (tree_destroy) tree_t *object = stored ? stored_object (stored) : NULL;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    if (object)
+        node_set (tree, &body, "node", *tree_root (object)); // lives until it is packed
+    for (size_t i = 0; i < COUNT_OF (NODE_READERS); i++)
+        if (!to || streq (to, NODE_READERS[i]))
+            actor_send (self->actor, NODE_READERS[i], MSG_NODE_OBJECT, &body);
+}
+
+/* Pods are only read when the Node has been looked for: upstream's order. */
+static void
+on_node_synced (void *context)
+{
+    node_send (context, NULL);
+    pods_start (context);
+}
+
+static void
+on_node_changed (void *context, const stored_t *before, const stored_t *now)
+{
+    (void) before, (void) now;
+    node_send (context, NULL);
+}
+
+// ---- Services ----
+
+/* Keeps what service_env.h reads: a cluster may have many. */
+static void
+trim_service (tree_t *tree, node_t *service)
+{
+    static const char *const KEPT[] = { "clusterIP", "ports", "type" };
+    const node_t *metadata = node_get (service, "metadata");
+    node_t short_metadata = node_map(), spec = node_map();
+    node_set_text (tree, &short_metadata, "name", node_get_text (metadata, "name", NULL));
+    node_set_text (tree, &short_metadata, "namespace", node_get_text (metadata, "namespace", NULL));
+    for (size_t i = 0; i < COUNT_OF (KEPT); i++) {
+        const node_t *value = node_at (service, "spec", KEPT[i], NULL);
+        if (value)
+            node_set (tree, &spec, KEPT[i], node_copy (tree, value));
+    }
+    *service = node_map();
+    node_set (tree, service, "metadata", short_metadata);
+    node_set (tree, service, "spec", spec);
+}
+
+/* Those of the pod's namespace, and the API server's own. */
+static bool
+is_told (const stored_t *service, const char *ns)
+{
+    size_t length = strlen (ns);
+    return streq (service->key, "default/kubernetes")
+           || (strncmp (service->key, ns, length) == 0 && service->key[length] == '/');
+}
+
+static int
+compare_keys (void *a, void *b)
+{
+    return strcmp (((const stored_t *) a)->key, ((const stored_t *) b)->key);
+}
+
+int
+cluster_on_service_list (void *state, const message_t *message, fault_t *fault)
+{
+    watcher_t *self = state;
+    const char *ns = node_get_text (message->body, "namespace", "");
+    if (!list_watch_is_synced (self->services))
+        return fault_set (
+            fault, FAULT_UNAVAILABLE,
+            "services have not yet been read at least once, cannot construct envvars");
+    OWNED (zlistx_destroy) zlistx_t *found = zlistx_new();
+    zlistx_set_comparator (found, (zlistx_comparator_fn *) compare_keys);
+    for (const stored_t *service = list_watch_first (self->services); service;
+         service = list_watch_next (self->services))
+        if (is_told (service, ns))
+            zlistx_add_end (found, (void *) service);
+    zlistx_sort (found); // so that the environment is the same every time
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t services = node_array();
+    for (const stored_t *service = zlistx_first (found); service; service = zlistx_next (found)) {
+        OWNED (tree_destroy) tree_t *object = stored_object (service);
+        node_append (tree, &services, node_copy (tree, tree_root (object)));
+    }
+    node_t body = node_map();
+    node_set (tree, &body, "services", services);
+    actor_reply (self->actor, message, &body);
+    return 0;
+}
+
+// ---- RuntimeClasses ----
+
+static void
+on_classes_synced (void *context)
+{
+    objects_runtime_classes_changed (((watcher_t *) context)->objects);
+}
+
+static void
+on_classes_changed (void *context, const stored_t *before, const stored_t *now)
+{
+    (void) before, (void) now;
+    on_classes_synced (context);
+}
+
+// ---- all of them ----
+
+static const list_watch_calls_t NODE_CALLS = { .on_synced = on_node_synced,
+                                               .on_changed = on_node_changed };
+static const list_watch_calls_t SERVICE_CALLS = { .trim = trim_service };
+static const list_watch_calls_t CLASS_CALLS = { .on_synced = on_classes_synced,
+                                                .on_changed = on_classes_changed };
+
+static list_watch_t *
+follow (watcher_t *self, const char *path, const char *selector, const list_watch_calls_t *calls)
+{
+    list_watch_options_t options = {
+        .actor = self->actor,
+        .connection = self->connection,
+        .path = path,
+        .selector = selector,
+        .limits = LIMITS,
+        .calls = calls,
+        .context = self,
+    };
+    return list_watch_new (&options);
+}
+
+void
+cluster_start (watcher_t *self)
+{
+    OWNED (free_text) char *own = text_format ("metadata.name=%s", self->node_name);
+    self->node = follow (self, "/api/v1/nodes", own, &NODE_CALLS);
+    self->services = follow (self, "/api/v1/services", "spec.clusterIP!=None", &SERVICE_CALLS);
+    self->runtime_classes =
+        follow (self, "/apis/node.k8s.io/v1/runtimeclasses", NULL, &CLASS_CALLS);
+}

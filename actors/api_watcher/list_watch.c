@@ -1,0 +1,481 @@
+#include "list_watch.h"
+#include "cubelet/clock.h"
+#include "cubelet/json.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/watch_stream.h"
+#include <czmq.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define LIST_TIMEOUT_MS (60 * 1000)
+#define LIST_MAX_BYTES (64 * 1024 * 1024)
+#define ERROR_MAX_BYTES (64 * 1024)
+#define WATCH_LEEWAY_MS 30000 // the server ends a watch itself; this ends one that it forgot
+
+struct list_watch {
+    list_watch_options_t options;
+    char *path, *selector;
+    reflector_t reflector;
+    zhashx_t *items;    // stored_t by key
+    zhashx_t *incoming; // of a list under way, NULL: none
+    char *more;         // the continue token
+    bool is_synced;
+    bool is_paused;
+
+    uint64_t exchange; // under way, 0: none
+    uint64_t timer;    // waits for `next`
+    reflector_what_t next;
+    watch_stream_t stream;
+    reflector_end_t end; // of the watch under way
+    char end_reason[64]; // behind end.reason
+    int64_t started_ms;  // the watch
+    char *last_error;    // logged already
+};
+
+// ---- what is kept ----
+
+static void
+stored_destroy (void **self_p)
+{
+    stored_t *self = *self_p;
+    free (self->key);
+    free (self->uid);
+    free (self->version);
+    free (self->bytes);
+    free (self);
+    *self_p = NULL;
+}
+
+static zhashx_t *
+new_items (void)
+{
+    zhashx_t *items = zhashx_new();
+    zhashx_set_destructor (items, stored_destroy);
+    return items;
+}
+
+tree_t *
+stored_object (const stored_t *self)
+{
+    fault_t fault = { 0 };
+    tree_t *tree = tree_unpack (self->bytes, self->size, &fault);
+    return tree ? tree : tree_new(); // we packed it ourselves
+}
+
+static char *
+key_of (const node_t *object)
+{
+    const node_t *metadata = node_get (object, "metadata");
+    return text_format ("%s/%s", node_get_text (metadata, "namespace", ""),
+                        node_get_text (metadata, "name", ""));
+}
+
+static stored_t *
+stored_new (list_watch_t *self, tree_t *tree, node_t *object)
+{
+    node_t *metadata = node_get_mutable (object, "metadata");
+    if (node_is_map (metadata))
+        node_remove (metadata, "managedFields");
+    stored_t *stored = memory_new (1, sizeof *stored);
+    stored->key = key_of (object);
+    stored->uid = text_copy (node_get_text (metadata, "uid", ""));
+    stored->version = text_copy (node_get_text (metadata, "resourceVersion", ""));
+    if (self->options.calls->trim)
+        self->options.calls->trim (tree, object);
+    stored->bytes = node_pack (object, &stored->size);
+    const stored_t *old = zhashx_lookup (self->items, stored->key);
+    bool is_known = old && streq (old->uid, stored->uid);
+    stored->first_ns = is_known ? old->first_ns : clock_now_ns();
+    return stored;
+}
+
+bool
+list_watch_is_synced (const list_watch_t *self)
+{
+    return self->is_synced;
+}
+
+const stored_t *
+list_watch_get (const list_watch_t *self, const char *key)
+{
+    return zhashx_lookup (self->items, key);
+}
+
+const stored_t *
+list_watch_first (list_watch_t *self)
+{
+    return zhashx_first (self->items);
+}
+
+const stored_t *
+list_watch_next (list_watch_t *self)
+{
+    return zhashx_next (self->items);
+}
+
+// ---- steps ----
+
+static void start_list (list_watch_t *self);
+static void start_watch (list_watch_t *self);
+
+static double
+chance (void)
+{
+    uint32_t number = 0;
+    if (getrandom (&number, sizeof number, 0) != sizeof number)
+        number = (uint32_t) clock_monotonic_ms();
+    return (double) number / ((double) UINT32_MAX + 1);
+}
+
+static void
+step_due (void *state, void *context)
+{
+    (void) state;
+    list_watch_t *self = context;
+    self->timer = 0;
+    if (self->next == REFLECTOR_LIST)
+        start_list (self);
+    else
+        start_watch (self);
+}
+
+static void
+take_step (list_watch_t *self, reflector_step_t step)
+{
+    actor_timer_cancel (self->options.actor, &self->timer);
+    self->next = step.what;
+    if (!self->is_paused)
+        self->timer = actor_timer (self->options.actor, step.wait_ms, step_due, self);
+}
+
+/* What went wrong, as one text: the fault's, or the Status that the server sent. `end` gets code
+   and reason. Owned. */
+static char *
+describe_failure (list_watch_t *self, const http_response_t *response, const fault_t *fault)
+{
+    self->end.code = 0;
+    self->end.reason = NULL;
+    if (fault)
+        return text_copy (fault->text);
+    self->end.code = response->status;
+    fault_t syntax = { 0 };
+    OWNED (tree_destroy)
+    tree_t *status = json_read (response->body, response->body_size, &syntax);
+    const node_t *body = status ? tree_root (status) : NULL;
+    snprintf (self->end_reason, sizeof self->end_reason, "%s", node_get_text (body, "reason", ""));
+    self->end.reason = self->end_reason;
+    const char *message = node_get_text (body, "message", NULL);
+    return message ? text_copy (message) : text_format ("HTTP status %d", response->status);
+}
+
+/* The same error every half minute is no news, and a version that is too old is in order. */
+static void
+log_once (list_watch_t *self, const char *verb, const char *text)
+{
+    if (self->end.code == 410)
+        return;
+    if (self->last_error && streq (self->last_error, text))
+        return;
+    text_replace (&self->last_error, "%s", text);
+    const char *selector = self->selector ? self->selector : "";
+    LOG_WARNING ("Failed to %s path=%s selector=%s err=%s", verb, self->path, selector, text);
+}
+
+// ---- list ----
+
+static void
+fail_list (list_watch_t *self, const char *text)
+{
+    zhashx_destroy (&self->incoming);
+    free_text (&self->more);
+    log_once (self, "list", text);
+    take_step (self, reflector_list_failed (&self->reflector, &self->options.limits, &self->end,
+                                            chance(), clock_monotonic_ms()));
+    if (self->options.calls->on_failed)
+        self->options.calls->on_failed (self->options.context, self->end.code, text);
+}
+
+/* Takes the items of one page. */
+static void
+take_items (list_watch_t *self, tree_t *tree)
+{
+    node_t *items = node_get_mutable (tree_root (tree), "items");
+    if (!self->incoming)
+        self->incoming = new_items();
+    for (size_t i = 0; node_is_array (items) && i < node_count (items); i++) {
+        node_t *object = &items->via.array.ptr[i];
+        if (!node_is_map (object))
+            continue;
+        stored_t *stored = stored_new (self, tree, object);
+        zhashx_update (self->incoming, stored->key, stored);
+    }
+}
+
+static void
+end_list (list_watch_t *self, const char *version)
+{
+    zhashx_destroy (&self->items);
+    self->items = STEAL (self->incoming);
+    self->is_synced = true;
+    free_text (&self->last_error);
+    take_step (self, reflector_listed (&self->reflector, version));
+    if (self->options.calls->on_synced)
+        self->options.calls->on_synced (self->options.context);
+}
+
+static void
+take_page (list_watch_t *self, tree_t *tree)
+{
+    take_items (self, tree);
+    const node_t *metadata = node_get (tree_root (tree), "metadata");
+    const char *more = node_get_text (metadata, "continue", "");
+    free_text (&self->more);
+    if (more[0]) {
+        self->more = text_copy (more);
+        start_list (self);
+    }
+    else
+        end_list (self, node_get_text (metadata, "resourceVersion", ""));
+}
+
+static void
+on_listed (void *context, const http_response_t *response, const fault_t *fault)
+{
+    list_watch_t *self = context;
+    self->exchange = 0;
+    if (fault || response->status != 200) {
+        OWNED (free_text) char *text = describe_failure (self, response, fault);
+        fail_list (self, text);
+        return;
+    }
+    fault_t failure = { 0 };
+    OWNED (tree_destroy) tree_t *tree = NULL;
+    if (response->is_truncated)
+        fault_set (&failure, FAULT_INVALID, "the list is larger than %d MiB", LIST_MAX_BYTES >> 20);
+    else
+        tree = json_read (response->body, response->body_size, &failure);
+    if (tree && !node_is_map (tree_root (tree))) {
+        fault_set (&failure, FAULT_INVALID, "the answer is no list");
+        tree_destroy (&tree);
+    }
+    if (tree)
+        take_page (self, tree);
+    else {
+        self->end = (reflector_end_t){ .code = -1 };
+        fail_list (self, failure.text);
+    }
+}
+
+static void
+start_list (list_watch_t *self)
+{
+    OWNED (free_text)
+    char *query = reflector_list_query (&self->reflector, self->selector, self->more);
+    OWNED (free_text) char *path = text_format ("%s?%s", self->path, query);
+    api_exchange_t exchange = {
+        .path = path,
+        .timeout_ms = LIST_TIMEOUT_MS,
+        .body_limit = LIST_MAX_BYTES,
+        .on_done = on_listed,
+        .context = self,
+    };
+    self->exchange = api_exchange (self->options.connection, &exchange);
+}
+
+// ---- watch ----
+
+static void
+tell_change (list_watch_t *self, const stored_t *before, const stored_t *now)
+{
+    if (self->options.calls->on_changed)
+        self->options.calls->on_changed (self->options.context, before, now);
+}
+
+static void
+take_deleted (list_watch_t *self, const node_t *object)
+{
+    OWNED (free_text) char *key = key_of (object);
+    stored_t *before = zhashx_lookup (self->items, key);
+    if (!before)
+        return;
+    zhashx_set_destructor (self->items, NULL);
+    zhashx_delete (self->items, key);
+    zhashx_set_destructor (self->items, stored_destroy);
+    tell_change (self, before, NULL);
+    void *gone = before;
+    stored_destroy (&gone);
+}
+
+static void
+take_changed (list_watch_t *self, tree_t *tree, node_t *object)
+{
+    stored_t *now = stored_new (self, tree, object);
+    stored_t *before = zhashx_lookup (self->items, now->key);
+    zhashx_set_destructor (self->items, NULL);
+    zhashx_update (self->items, now->key, now);
+    zhashx_set_destructor (self->items, stored_destroy);
+    tell_change (self, before, now);
+    void *gone = before;
+    if (before)
+        stored_destroy (&gone);
+}
+
+static bool
+on_event (void *context, watch_event_type_t type, node_t *object, tree_t *tree)
+{
+    list_watch_t *self = context;
+    if (type == WATCH_ERROR) {
+        self->end.code = (int) node_get_int (object, "code", 500);
+        snprintf (self->end_reason, sizeof self->end_reason, "%s",
+                  node_get_text (object, "reason", ""));
+        self->end.reason = self->end_reason;
+        LOG_V (2, "Watch ended with an error path=%s code=%d message=%s", self->path,
+               self->end.code, node_get_text (object, "message", ""));
+        return false;
+    }
+    const node_t *metadata = node_get (object, "metadata");
+    OWNED (free_text) char *version = text_copy (node_get_text (metadata, "resourceVersion", ""));
+    self->end.events++;
+    if (type == WATCH_DELETED)
+        take_deleted (self, object);
+    else if (type != WATCH_BOOKMARK)
+        take_changed (self, tree, object);
+    reflector_saw (&self->reflector, version);
+    return !self->is_paused;
+}
+
+static bool
+on_body (void *context, const char *bytes, size_t size)
+{
+    list_watch_t *self = context;
+    fault_t fault = { 0 };
+    int rc = watch_stream_read (&self->stream, bytes, size, on_event, self, &fault);
+    if (rc < 0) {
+        self->end.code = -1;
+        log_once (self, "watch", fault.text);
+    }
+    return rc == 1;
+}
+
+static void
+on_watch_done (void *context, const http_response_t *response, const fault_t *fault)
+{
+    list_watch_t *self = context;
+    bool is_told = self->end.code != 0; // by an ERROR event, or garbage
+    self->exchange = 0;
+    watch_stream_clear (&self->stream);
+    self->end.lasted_ms = clock_monotonic_ms() - self->started_ms;
+    if (!is_told && fault && fault->code == FAULT_DEADLINE)
+        self->end.code = 200; // the server should have ended it
+    else if (!is_told && !fault && response->status == 200)
+        self->end.code = 200;
+    else if (!is_told) {
+        OWNED (free_text) char *text = describe_failure (self, response, fault);
+        log_once (self, "watch", text);
+    }
+    if (self->end.events > 0)
+        free_text (&self->last_error);
+    take_step (self, reflector_watch_ended (&self->reflector, &self->options.limits, &self->end,
+                                            chance(), clock_monotonic_ms()));
+}
+
+static void
+start_watch (list_watch_t *self)
+{
+    int64_t timeout_s = reflector_watch_s (&self->options.limits, chance());
+    OWNED (free_text)
+    char *query = reflector_watch_query (&self->reflector, self->selector, timeout_s);
+    OWNED (free_text) char *path = text_format ("%s?%s", self->path, query);
+    api_exchange_t exchange = {
+        .path = path,
+        .timeout_ms = timeout_s * 1000 + WATCH_LEEWAY_MS,
+        .body_limit = ERROR_MAX_BYTES,
+        .on_body = on_body,
+        .on_done = on_watch_done,
+        .context = self,
+    };
+    self->end = (reflector_end_t){ 0 };
+    self->started_ms = clock_monotonic_ms();
+    self->exchange = api_exchange (self->options.connection, &exchange);
+}
+
+// ---- life ----
+
+list_watch_t *
+list_watch_new (const list_watch_options_t *options)
+{
+    list_watch_t *self = memory_new (1, sizeof *self);
+    self->options = *options;
+    self->path = text_copy (options->path);
+    self->selector = text_copy (options->selector);
+    self->items = new_items();
+    take_step (self, (reflector_step_t){ REFLECTOR_LIST, 0 });
+    return self;
+}
+
+static void
+stop_asking (list_watch_t *self)
+{
+    api_exchange_cancel (self->options.connection, self->exchange);
+    self->exchange = 0;
+    actor_timer_cancel (self->options.actor, &self->timer);
+    zhashx_destroy (&self->incoming);
+    free_text (&self->more);
+}
+
+void
+list_watch_destroy (list_watch_t **self_p)
+{
+    list_watch_t *self = *self_p;
+    if (!self)
+        return;
+    stop_asking (self);
+    watch_stream_clear (&self->stream);
+    zhashx_destroy (&self->items);
+    free (self->path);
+    free (self->selector);
+    free (self->last_error);
+    free (self);
+    *self_p = NULL;
+}
+
+void
+list_watch_hurry (list_watch_t *self)
+{
+    if (self->timer && !self->is_paused)
+        take_step (self, (reflector_step_t){ self->next, 0 });
+}
+
+static void
+pause_due (void *state, void *context)
+{
+    (void) state;
+    list_watch_t *self = context;
+    self->timer = 0;
+    stop_asking (self);
+}
+
+/* It may be called from an event of the watch that is to end, so the end comes from the loop. */
+void
+list_watch_pause (list_watch_t *self)
+{
+    self->is_paused = true;
+    actor_timer_cancel (self->options.actor, &self->timer);
+    self->timer = actor_timer (self->options.actor, 0, pause_due, self);
+}
+
+void
+list_watch_resume (list_watch_t *self)
+{
+    self->is_paused = false;
+    stop_asking (self);
+    watch_stream_clear (&self->stream);
+    take_step (self, (reflector_step_t){ REFLECTOR_LIST, 0 });
+}
+
+bool
+list_watch_is_paused (const list_watch_t *self)
+{
+    return self->is_paused;
+}

@@ -1,0 +1,125 @@
+/* pods.c - the pods that are bound to this node, as the source "api" of the pod-manager
+   (reference/pod-lifecycle.md 2). */
+#include "api_watcher.h"
+#include "cubelet/duration.h"
+#include "cubelet/log.h"
+#include "cubelet/memory.h"
+#include "cubelet/pod.h"
+
+#define POD_MANAGER "pod-manager"
+#define SOURCE "api"
+
+static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
+                                           .watch_min_s = 300 };
+
+/* As the items of a list are, and as GET /pods shows them. */
+static void
+trim (tree_t *tree, node_t *pod)
+{
+    (void) tree;
+    node_remove (pod, "kind");
+    node_remove (pod, "apiVersion");
+}
+
+/* Says where the pod comes from and since when we know it, for this node only. */
+static void
+annotate (tree_t *tree, node_t *pod, int64_t first_ns)
+{
+    char seen[TIME_TEXT_MAX];
+    node_t *metadata = node_get_mutable (pod, "metadata");
+    const node_t *given = node_get (metadata, "annotations");
+    node_t annotations = given ? node_copy (tree, given) : node_map();
+    node_set_text (tree, &annotations, "kubernetes.io/config.seen",
+                   time_text_nano (first_ns, seen));
+    node_set_text (tree, &annotations, "kubernetes.io/config.source", SOURCE);
+    node_set (tree, metadata, "annotations", annotations);
+}
+
+/* The pod as the pod-manager gets it, in `tree`; false when it cannot be understood (logged). */
+static bool
+make_pod (const stored_t *stored, tree_t *tree, node_t *out)
+{
+    OWNED (tree_destroy) tree_t *object = stored_object (stored);
+    pod_t pod;
+    fault_t fault = { 0 };
+    *out = node_copy (tree, tree_root (object));
+    if (!node_is_map (node_get (out, "metadata")) || pod_decode (out, tree, &pod, &fault) < 0) {
+        LOG_ERROR ("Pod of the API server is ignored pod=%s err=%s", stored->key,
+                   fault.text[0] ? fault.text : "metadata: Required value");
+        return false;
+    }
+    annotate (tree, out, stored->first_ns);
+    return true;
+}
+
+void
+pods_send_all (watcher_t *self)
+{
+    if (!self->pods || !list_watch_is_synced (self->pods))
+        return;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t pods = node_array();
+    for (const stored_t *stored = list_watch_first (self->pods); stored;
+         stored = list_watch_next (self->pods)) {
+        node_t pod = node_nil();
+        if (make_pod (stored, tree, &pod))
+            node_append (tree, &pods, pod);
+    }
+    node_t body = node_map();
+    node_set_text (tree, &body, "source", SOURCE);
+    node_set (tree, &body, "pods", pods);
+    actor_send (self->actor, POD_MANAGER, MSG_SOURCE_PODS, &body);
+}
+
+/* One pod; NULL: the one of this UID is gone. */
+static void
+send_pod (watcher_t *self, const char *uid, const stored_t *stored)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t pod = node_nil();
+    if (stored && !make_pod (stored, tree, &pod))
+        return;
+    node_t body = node_map();
+    node_set_text (tree, &body, "source", SOURCE);
+    node_set_text (tree, &body, "uid", uid);
+    if (stored)
+        node_set (tree, &body, "pod", pod);
+    actor_send (self->actor, POD_MANAGER, MSG_SOURCE_POD, &body);
+}
+
+static void
+on_synced (void *context)
+{
+    pods_send_all (context);
+}
+
+static void
+on_changed (void *context, const stored_t *before, const stored_t *now)
+{
+    if (before && (!now || !streq (before->uid, now->uid)))
+        send_pod (context, before->uid, NULL);
+    if (now)
+        send_pod (context, now->uid, now);
+}
+
+static const list_watch_calls_t CALLS = { .on_synced = on_synced,
+                                          .on_changed = on_changed,
+                                          .trim = trim };
+
+void
+pods_start (watcher_t *self)
+{
+    if (self->pods)
+        return;
+    OWNED (free_text) char *selector = text_format ("spec.nodeName=%s", self->node_name);
+    list_watch_options_t options = {
+        .actor = self->actor,
+        .connection = self->connection,
+        .path = "/api/v1/pods",
+        .selector = selector,
+        .limits = LIMITS,
+        .calls = &CALLS,
+        .context = self,
+    };
+    self->pods = list_watch_new (&options);
+}
