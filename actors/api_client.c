@@ -18,7 +18,7 @@
 #include <czmq.h>
 #include <string.h>
 
-#define TIMEOUT_DEFAULT_MS (60 * 1000) // the server's own limit for such requests
+#define TIMEOUT_DEFAULT_MS (30 * 1000) // as api_call.h expects
 #define REQUESTS_MAX 1000              // that wait or are under way
 #define ANSWER_MAX_BYTES (16 * 1024 * 1024)
 

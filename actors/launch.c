@@ -289,6 +289,7 @@ static const struct {
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &stats_provider_class, stats_provider_args },
     { &server_class, launch_server_args },
+    { &token_manager_class, no_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },
     { &status_reporter_class, node_name_args, has_api_server },
     { &lease_keeper_class, lease_keeper_args, has_api_server },
