@@ -2,8 +2,7 @@
 
      runtime.c  the class: calls come in, go out through the start window, answers go back
      health.c   the handshake, the periodic Status, and what others are told of it
-     events.c   the stream of container events
-     counts.c   how many calls there were, for /metrics */
+     events.c   the stream of container events */
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/cri.h"
@@ -86,8 +85,3 @@ void events_start (runtime_t *self);
 
 /* Forgets the stream, without telling anybody. */
 void events_stop (runtime_t *self);
-
-// ---- counts.c ----
-
-/* Counts a call that has ended. */
-void count_call (const cri_method_t *method, int64_t took_ms, bool has_failed);

@@ -4,6 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "log_stream.h"
 #include <unistd.h>
 
 #define PORT_NUMBER_MAX 65535
@@ -120,6 +121,7 @@ destroy (server_t **self_p)
     for (exchange_t *exchange; (exchange = zlistx_first (self->exchanges));)
         exchange_drop (self, exchange->connection);
     zlistx_destroy (&self->exchanges);
+    log_watch_destroy (&self->log_watch);
     access_stop (self);
     tls_server_destroy (&self->tls);
     if (self->base)
@@ -139,6 +141,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->listeners = zlistx_new();
     zlistx_set_destructor (self->listeners, destroy_listener);
     access_start (self);
+    self->log_watch = log_watch_new (self);
     self->args = tree_copy (args);
     if (server_settings_read (tree_root (self->args), self->args, &self->settings, fault) < 0
         || check_settings (&self->settings, fault) < 0)

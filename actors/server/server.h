@@ -67,6 +67,7 @@ typedef struct {
     zlistx_t *listeners;     // listener_t
     zlistx_t *exchanges;     // exchange_t that are not over
     lru_t *tokens, *reviews; // access.c
+    struct log_watch *log_watch;
     int64_t started_ns;
 } server_t;
 
@@ -194,3 +195,5 @@ route_fn serve_pods;
 route_fn serve_stats_summary;
 route_fn serve_metrics;
 route_fn serve_debug_disabled;
+route_fn serve_container_logs;
+route_fn serve_exec, serve_attach, serve_port_forward, serve_run;

@@ -108,6 +108,10 @@ class Runtime:
                          'ready': item.get(3, [0])[0] == SANDBOX_READY, 'labels': mapping(item, 5)})
         return rows
 
+    def reopen_log(self, container):
+        """Have a container's log opened anew, after it was renamed."""
+        self.call('Runtime', 'ReopenContainerLog', field(1, container))
+
     def images(self):
         """The names of every image."""
         found = fields(self.call('Image', 'ListImages')).get(1, [])

@@ -1,0 +1,128 @@
+"""The node's own API on a real runtime: logs, exec, attach, port-forward and the rest."""
+import os
+import threading
+import time
+import unittest
+
+from lab import pods
+from lab.agent import NODE
+from lab.case import AgentCase
+from lab.node_api import NodeApi
+
+COUNT = 'i=0; while [ $i -lt 10 ]; do i=$((i+1)); echo line $i; done; sleep 0.5; echo oops >&2; ' + pods.FOREVER
+
+
+class ServerCase(AgentCase):
+    """An agent with short ways to its API."""
+
+    def setUp(self):
+        super().setUp()
+        self.api = NodeApi(self.agent)
+        self.tls = NodeApi(self.agent, tls=True)
+
+    def start_pod(self, name, script=COUNT, **options):
+        """A pod that is ready; the path of its container behind an endpoint."""
+        self.agent.write_manifest(name, pods.pod(name, script, **options))
+        self.agent.wait_ready_pod(name)
+        return f'default/{name}-{NODE}/main'
+
+
+class Logs(ServerCase):
+    """/containerLogs with all its options."""
+
+    config = {'authentication': {'anonymous': {'enabled': True}, 'webhook': {'enabled': False}},
+              'featureGates': {'PodLogsQuerySplitStreams': True}}
+
+    def test_options(self):
+        path = '/containerLogs/' + self.start_pod('logs')
+        lines = ''.join(f'line {i}\n' for i in range(1, 11))
+        self.agent.wait('the log is written', lambda: 'oops' in self.api.text(path))
+        for api in (self.api, self.tls):
+            self.assertEqual(api.text(path), lines + 'oops\n')
+            self.assertEqual(api.text(path + '?tailLines=3'), 'line 9\nline 10\noops\n')
+            self.assertEqual(api.text(path + '?tailLines=0'), '')
+            self.assertEqual(api.text(path + '?limitBytes=9'), 'line 1\nli')
+            self.assertEqual(api.text(path + '?stream=Stderr'), 'oops\n')
+            self.assertEqual(api.text(path + '?sinceTime=2100-01-01T00:00:00Z'), '')
+            self.assertEqual(api.text(path + '?sinceSeconds=3600'), lines + 'oops\n')
+            self.assertRegex(api.text(path + '?timestamps=true&tailLines=1'),
+                             r'^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(Z|[+-]\d\d:\d\d) oops\n$')
+        self.assertEqual(self.api.get(path + '?tailLines=-1'), (422, '{"message": "Invalid request."}'))
+        self.assertEqual(self.api.get(path + '?tailLines=x'), (400, '{"message": "Unable to decode query."}'))
+        self.assertEqual(self.api.get(path + '?previous=true'), (
+            400, f'previous terminated container "main" in pod "logs-{NODE}" not found'))
+        self.assertEqual(self.api.get('/containerLogs/default/nope/main'), (404, 'pod "nope" does not exist'))
+        self.assertEqual(self.api.get(path[:-4] + 'other'), (
+            404, f'container "other" not found in pod "logs-{NODE}"'))
+
+    def test_follow_to_the_end(self):
+        self.agent.write_manifest('follow', pods.pod('follow', 'for i in 1 2 3 4; do echo $i; sleep 1; done', restartPolicy='Never'))
+        self.agent.wait_pod('follow', 'runs', pods.running)
+        for api in (self.api, self.tls):
+            process = api.follow(f'/containerLogs/default/follow-{NODE}/main?follow=true')
+            self.assertEqual(process.communicate(timeout=60)[0], '1\n2\n3\n4\n')
+
+    def test_previous_and_waiting(self):
+        self.agent.write_manifest('crash', pods.pod('crash', 'echo run; exit 1'))
+        self.agent.wait_pod('crash', 'ran twice', lambda pod: (pods.container(pod).get('restartCount') or 0) >= 1
+                            and pods.waiting(pod) == 'CrashLoopBackOff')
+        path = f'/containerLogs/default/crash-{NODE}/main'
+        self.assertEqual(self.api.text(path), 'run\n')
+        self.assertEqual(self.api.text(path + '?previous=true'), 'run\n')
+        self.agent.write_manifest('absent', pods.pod('absent', image='nope.local/x:1', container={'imagePullPolicy': 'Never'}))
+        self.agent.wait_pod('absent', 'waits', lambda pod: pods.waiting(pod) == 'ErrImageNeverPull')
+        self.assertEqual(self.api.get(f'/containerLogs/default/absent-{NODE}/main'), (
+            400, f'container "main" in pod "absent-{NODE}" is waiting to start: ErrImageNeverPull'))
+
+    def test_follow_over_a_rotation(self):
+        path = self.start_pod('rotate', 'i=0; while :; do i=$((i+1)); echo $i; sleep 0.05; done')
+        process = self.api.follow(f'/containerLogs/{path}?follow=true')
+        file = next(self.agent.logs.glob('*_rotate-*/main/0.log'))
+        container = pods.container(self.agent.pod('rotate'))['containerID'].partition('://')[2]
+        seen = []
+        reader = threading.Thread(target=lambda: seen.extend(process.stdout))
+        reader.start()
+        for _ in range(3):
+            time.sleep(0.5)
+            os.rename(file, f'{file}.{time.time_ns()}')
+            self.containerd.runtime.reopen_log(container)
+        self.agent.wait('it went on', lambda: len(seen) > 60)
+        process.terminate()
+        process.wait()
+        reader.join()
+        process.stdout.close()
+        numbers = [int(line) for line in seen if line.endswith('\n')]
+        self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
+
+
+class Streams(ServerCase):
+    """/exec, /attach, /portForward, /run."""
+
+    config = {'authentication': {'anonymous': {'enabled': True}, 'webhook': {'enabled': False}}}
+
+    def test_exec(self):
+        path = '/exec/' + self.start_pod('exec')
+        uid = self.agent.pod('exec')['metadata']['uid']
+        for api in (self.api, self.tls):
+            out, err, status = api.exec(path, 'sh', '-c', 'echo out; echo err >&2; exit 3')
+            self.assertEqual((out, err), ('out\n', 'err\n'))
+            self.assertIn('"reason":"NonZeroExitCode"', status.replace(' ', ''))
+            self.assertEqual(api.exec(path.replace('/main', f'/{uid}/main'), 'echo', 'a b')[0], 'a b\n')
+            self.assertEqual(api.exec(path, 'head', '-c', '300000', stdin=b'x' * 300000)[0], 'x' * 300000)
+            self.assertEqual(api.exec(path, 'sh', '-c', 'test -t 1 && echo yes', tty=True, stdin=b'')[0].strip(), 'yes')
+        self.assertEqual(self.api.get(path + '?command=ls'), (400, 'you must specify at least 1 of stdin, stdout, stderr'))
+        self.assertEqual(self.api.get(path + '?command=ls&output=1'), (500, 'Upgrade request required\n'))
+        self.assertEqual(self.api.get('/exec/default/nope/main?output=1'), (404, 'pod does not exist'))
+        self.assertEqual(self.api.get(path[:-4] + 'other?output=1'), (500, 'container not found ("other")'))
+
+    def test_run(self):
+        path = '/run/' + self.start_pod('run')
+        self.assertEqual(self.api.get(path + '?cmd=echo%20a%20b', '-XPOST'), (200, 'a b\n'))
+        self.assertEqual(self.tls.get(path, '-d', 'cmd=echo a'), (200, 'a\n'))
+        status, body = self.api.get(path + '?cmd=ls%20/nope', '-XPOST')
+        self.assertEqual(status, 500)
+        self.assertIn("command 'ls /nope' exited with 1", body)
+
+
+if __name__ == '__main__':
+    unittest.main()
