@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "cubelet/supervisor.h"
+#include "image_puller/docker_config.h"
 #include "launch.h"
 
 /* An actor's stack: handlers are shallow, the deepest are the converters (TREE_DEPTH_MAX) and
@@ -89,6 +90,22 @@ warn_of_what_is_missing (const kubelet_options_t *options)
                      "configuration file, or --pod-manifest-path");
 }
 
+/* The exec credential plugins, when both flags are there, as upstream. */
+static int
+read_credential_providers (const kubelet_options_t *options, launch_t *launch, fault_t *fault)
+{
+    const char *path = options->image_credential_provider_config;
+    const char *bin_dir = options->image_credential_provider_bin_dir;
+    if (!path || !*path || !bin_dir || !*bin_dir)
+        return 0;
+    node_t *providers = tree_alloc (options->tree, sizeof *providers);
+    if (credential_config_load (path, bin_dir, options->tree, providers, fault) < 0)
+        return fault_wrap (fault, "--image-credential-provider-config");
+    launch->credential_providers = providers;
+    launch->credential_provider_bin_dir = bin_dir;
+    return 0;
+}
+
 static int
 run (const kubelet_options_t *options, fault_t *fault)
 {
@@ -111,6 +128,8 @@ run (const kubelet_options_t *options, fault_t *fault)
         .socket_dir = options->socket_dir,
         .is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig,
     };
+    if (read_credential_providers (options, &launch, fault) < 0)
+        return -1;
     supervised_t actors[LAUNCH_ACTORS_MAX];
     size_t count = launch_actors (&launch, options->tree, actors);
     OWNED (free_text) char *tap = text_format ("ipc://%s/tap.sock", options->socket_dir);

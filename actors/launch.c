@@ -152,6 +152,12 @@ image_puller_args (const launch_t *launch, tree_t *tree)
         node_set_int (tree, &args, "max_parallel_pulls", config->max_parallel_image_pulls.value);
     node_set_int (tree, &args, "qps", config->registry_pull_qps);
     node_set_int (tree, &args, "burst", config->registry_burst);
+    node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    if (launch->credential_providers) {
+        node_set (tree, &args, "credential_providers",
+                  node_copy (tree, launch->credential_providers));
+        set_text (tree, &args, "credential_provider_bin_dir", launch->credential_provider_bin_dir);
+    }
     return args;
 }
 

@@ -17,7 +17,9 @@ typedef struct {
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
     const char *cert_dir;
     const char *socket_dir;
-    const char *flags; // of the command line, one "name=value" a line
+    const char *flags;                  // of the command line, one "name=value" a line
+    const node_t *credential_providers; // a CredentialProviderConfig; NULL: none
+    const char *credential_provider_bin_dir;
 } launch_t;
 
 /* The arguments of the server (launch_server.c). */

@@ -7,28 +7,6 @@
 #include <limits.h>
 #include <string.h>
 
-// ---- faults ----
-
-void
-fault_list_add (fault_list_t *self, const fault_t *fault)
-{
-    if (self->count++ == 0) {
-        self->code = fault->code;
-        self->text = text_copy (fault->text);
-    }
-    else
-        text_replace (&self->text, "%s, %s", self->text, fault->text);
-}
-
-int
-fault_list_report (fault_list_t *self, fault_t *fault)
-{
-    if (self->count == 0)
-        return 0;
-    OWNED (free_text) char *text = STEAL (self->text);
-    return fault_set (fault, self->code, self->count == 1 ? "%s" : "[%s]", text);
-}
-
 // ---- paths ----
 
 static int

@@ -3,6 +3,7 @@
    Source: reference/node-and-server.md 7.3; upstream's volume/util/atomic_writer.go and
    volume/downwardapi. */
 #pragma once
+#include "cubelet/fault_list.h"
 #include "cubelet/node_facts.h"
 #include "cubelet/pod.h"
 
@@ -52,17 +53,3 @@ int payload_put_object (payload_t *self, tree_t *tree, payload_object_t kind, co
    containers run as one user, 0600 with an fsGroup, which then lets its group read, else the
    default mode. */
 void payload_token_access (const pod_t *pod, int64_t default_mode, payload_file_t *file);
-
-/* Faults that come together as Go's aggregate prints them: one as it is, more as "[a, b]". */
-typedef struct {
-    size_t count;
-    fault_code_t code; // of the first
-    char *text;        // owned
-} fault_list_t;
-
-/* Adds a fault, whose text is copied. */
-void fault_list_add (fault_list_t *self, const fault_t *fault);
-
-/* Reports what was added: 0 when there is nothing, else -1 with the fault. Frees the list's text.
- */
-int fault_list_report (fault_list_t *self, fault_t *fault);

@@ -6,7 +6,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <cmocka.h>
 
@@ -296,6 +298,161 @@ a_runtime_that_dies_fails_the_pull (void **state)
     stage_destroy (&self.stage);
 }
 
+// ---- credentials ----
+
+/* {auths: {"r.io": a:1, "r.io/x": b:2}} in base64. */
+#define PULL_SECRET                                                                                \
+    "\"secrets\": [{\"type\": \"kubernetes.io/dockercfg\", \"data\": {\".dockercfg\":"             \
+    " \"eyJyLmlvIjogeyJhdXRoIjogIllUb3gifSwgInIuaW8veCI6IHsiYXV0aCI6ICJZam95In19\"}}]"
+
+static uint64_t
+ask_with (peer_t *worker, const char *uid, const char *image, const char *secrets)
+{
+    OWNED (free_text)
+    char *json = text_format ("{\"image\": \"%s\", \"policy\": \"Always\", \"container\": \"main\","
+                              " %s, \"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\":"
+                              " \"default\", \"uid\": \"%s\"}}}",
+                              image, secrets, uid);
+    return peer_request_json (worker, "image-puller", MSG_IMAGE_ENSURE, json);
+}
+
+/* The next PullImage, which must carry this user; "": none. */
+static received_t *
+expect_pull_as (fixture_t *self, const char *user, const char *password)
+{
+    received_t *pull = peer_expect (self->runtime, MSG_CRI_PULL_IMAGE);
+    const node_t *auth = node_get (pull->body, "auth");
+    assert_string_equal (node_get_text (auth, "username", ""), user);
+    assert_string_equal (node_get_text (auth, "password", ""), password);
+    return pull;
+}
+
+static void
+credentials_are_tried_one_after_the_other (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_new ("{}");
+    uint64_t id = ask_with (self.worker, "u1", "r.io/x/i:1", PULL_SECRET);
+    OWNED (received_destroy) received_t *first = expect_pull_as (&self, "b", "2");
+    peer_reply_fault (self.runtime, first, FAULT_DENIED, "no");
+    OWNED (received_destroy) received_t *second = expect_pull_as (&self, "a", "1");
+    peer_reply_json (self.runtime, second, REF);
+    answer (&self, MSG_CRI_IMAGE_STATUS, STATUS_PRESENT);
+    expect_image (self.worker, id, true);
+    // none of them is any good: all faults are told
+    id = ask_with (self.worker, "u1", "r.io/x/i:2", PULL_SECRET);
+    OWNED (received_destroy) received_t *third = expect_pull_as (&self, "b", "2");
+    peer_reply_fault (self.runtime, third, FAULT_UNKNOWN, "no");
+    OWNED (received_destroy) received_t *fourth = expect_pull_as (&self, "a", "1");
+    peer_reply_fault (self.runtime, fourth, FAULT_UNKNOWN, "never");
+    expect_fault (self.worker, id, "ErrImagePull: [no, never]");
+    stage_destroy (&self.stage);
+}
+
+static void
+pods_with_other_secrets_pull_for_themselves (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_new ("{\"serialize_pulls\": false}");
+    uint64_t with = ask_with (self.worker, "u1", "r.io/i:1", PULL_SECRET);
+    OWNED (received_destroy) received_t *first = expect_pull_as (&self, "a", "1");
+    uint64_t without = ask_with (self.other, "u2", "r.io/i:1", "\"secrets\": []");
+    OWNED (received_destroy) received_t *second = expect_pull_as (&self, "", "");
+    peer_reply_fault (self.runtime, second, FAULT_UNKNOWN, "who are you");
+    expect_fault (self.other, without, "ErrImagePull: who are you");
+    peer_reply_json (self.runtime, first, REF);
+    answer (&self, MSG_CRI_IMAGE_STATUS, STATUS_PRESENT);
+    expect_image (self.worker, with, true);
+    stage_destroy (&self.stage);
+}
+
+static void
+a_secret_that_cannot_be_read_fails_the_pull (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_new ("{}");
+    uint64_t id = ask_with (self.worker, "u1", "r.io/i:1",
+                            "\"secrets\": [{\"type\": \"kubernetes.io/dockercfg\", \"metadata\":"
+                            " {\"name\": \"s\"}, \"data\": {\".dockercfg\": \"eA==\"}}]");
+    expect_fault (self.worker, id, "ErrImagePull: secret s: .dockercfg is not JSON");
+    stage_destroy (&self.stage);
+}
+
+/* Makes a directory with the plugin "p", a shell script, and config.json of the node; the actor's
+   arguments for both. Owned. */
+static char *
+node_with_plugin (const char *place, const char *script)
+{
+    OWNED (free_text) char *plugin = text_format ("%s/p", place);
+    OWNED (free_text) char *config = text_format ("%s/config.json", place);
+    {
+        OWNED (close_file) FILE *file = fopen (plugin, "we");
+        assert_non_null (file);
+        fprintf (file, "#!/bin/sh\n%s\n", script);
+        assert_int_equal (fchmod (fileno (file), 0755), 0);
+    }
+    OWNED (close_file) FILE *file = fopen (config, "we");
+    fprintf (file, "{\"auths\": {\"r.io\": {\"username\": \"node\", \"password\": \"3\"}}}");
+    return text_format (
+        "{\"root_dir\": \"%s\", \"credential_provider_bin_dir\": \"%s\", \"credential_providers\":"
+        " {\"apiVersion\": \"kubelet.config.k8s.io/v1\", \"kind\": \"CredentialProviderConfig\","
+        " \"providers\": [{\"name\": \"p\", \"matchImages\": [\"*.io\"], \"defaultCacheDuration\":"
+        " \"1h\", \"apiVersion\": \"credentialprovider.kubelet.k8s.io/v1\", \"args\": [\"give\"],"
+        " \"env\": [{\"name\": \"WHO\", \"value\": \"plugin\"}]}]}}",
+        place, place);
+}
+
+static void
+the_node_and_its_plugins_have_credentials (void **state)
+{
+    (void) state;
+    char place[] = "/tmp/test_puller_XXXXXX";
+    assert_non_null (mkdtemp (place));
+    OWNED (free_text)
+    char *args = node_with_plugin (
+        place, "read request; echo \"$request\" >> \"${0%/*}/asked\"\n"
+               "echo '{\"kind\": \"CredentialProviderResponse\", \"apiVersion\":"
+               " \"credentialprovider.kubelet.k8s.io/v1\", \"cacheKeyType\": \"Registry\","
+               " \"auth\": {\"r.io\": {\"username\": \"'$WHO'\", \"password\": \"'$1'\"}}}'");
+    fixture_t self = fixture_new (args);
+    for (int i = 0; i < 2; i++) { // the second time the plugin's answer is known
+        OWNED (free_text) char *image = text_format ("r.io/i:%d", i);
+        uint64_t id = ask_with (self.worker, "u1", image, "\"secrets\": []");
+        OWNED (received_destroy) received_t *first = expect_pull_as (&self, "node", "3");
+        peer_reply_fault (self.runtime, first, FAULT_UNKNOWN, "no");
+        OWNED (received_destroy) received_t *second = expect_pull_as (&self, "plugin", "give");
+        peer_reply_json (self.runtime, second, REF);
+        answer (&self, MSG_CRI_IMAGE_STATUS, STATUS_PRESENT);
+        expect_image (self.worker, id, true);
+    }
+    stage_destroy (&self.stage);
+    OWNED (free_text)
+    char *command =
+        text_format ("test \"$(cat %s/asked)\" = '{\"kind\":\"CredentialProviderRequest\","
+                     "\"apiVersion\":\"credentialprovider.kubelet.k8s.io/v1\","
+                     "\"image\":\"r.io/i\"}' && rm -r %s",
+                     place, place);
+    assert_int_equal (system (command), 0);
+}
+
+static void
+a_plugin_that_fails_is_passed_over (void **state)
+{
+    (void) state;
+    char place[] = "/tmp/test_puller_XXXXXX";
+    assert_non_null (mkdtemp (place));
+    OWNED (free_text) char *args = node_with_plugin (place, "echo sorry >&2; exit 1");
+    fixture_t self = fixture_new (args);
+    uint64_t id = ask_with (self.worker, "u1", "q.io/i:1", "\"secrets\": []");
+    OWNED (received_destroy) received_t *pull = expect_pull_as (&self, "", "");
+    peer_reply_json (self.runtime, pull, REF);
+    answer (&self, MSG_CRI_IMAGE_STATUS, STATUS_PRESENT);
+    expect_image (self.worker, id, true);
+    stage_destroy (&self.stage);
+    OWNED (free_text) char *command = text_format ("rm -r %s", place);
+    assert_int_equal (system (command), 0);
+}
+
 int
 main (void)
 {
@@ -309,6 +466,11 @@ main (void)
         cmocka_unit_test (pulls_above_the_rate_fail),
         cmocka_unit_test (a_pull_ends_when_nobody_waits_for_it),
         cmocka_unit_test (a_runtime_that_dies_fails_the_pull),
+        cmocka_unit_test (credentials_are_tried_one_after_the_other),
+        cmocka_unit_test (pods_with_other_secrets_pull_for_themselves),
+        cmocka_unit_test (a_secret_that_cannot_be_read_fails_the_pull),
+        cmocka_unit_test (the_node_and_its_plugins_have_credentials),
+        cmocka_unit_test (a_plugin_that_fails_is_passed_over),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

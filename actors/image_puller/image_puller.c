@@ -3,18 +3,21 @@
    A container asks with IMAGE_ENSURE and becomes an asker. Unless its policy is Always it is first
    looked whether the image is there; if need be the asker joins the pull of that image. Pulls wait
    for a place in the order they were asked for; all askers of an image share one PullImage. A
-   failed pull keeps the same pod from trying again for a while.
+   failed pull keeps the same pod from trying again for a while. A pull tries one credential after
+   the other (credentials.c) until the runtime has the image; without any it is anonymous.
 
    All events about images come from here, also the "Error: REASON" that ends a failure; faults read
    "REASON: MESSAGE", both as a container's waiting state shows them.
 
    Arguments: {"serialize_pulls": bool, "max_parallel_pulls": int (0: no limit), "qps": number
    (0: no limit), "burst": int}, KubeletConfiguration's serializeImagePulls, maxParallelImagePulls,
-   registryPullQPS, registryBurst and their defaults.
+   registryPullQPS, registryBurst and their defaults; further ones in credentials.h.
    Source: reference/pod-lifecycle.md 7 and 7.1; the recordings image-*. */
+#include "credentials.h"
 #include "cubelet/actors.h"
 #include "cubelet/backoff.h"
 #include "cubelet/clock.h"
+#include "cubelet/fault_list.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/image_name.h"
 #include "cubelet/image_pull.h"
@@ -40,6 +43,7 @@
 #define DEFAULT_BURST 10
 
 typedef struct pull pull_t;
+typedef struct puller puller_t;
 
 /* A container that waits for its image. */
 typedef struct {
@@ -56,10 +60,17 @@ typedef struct {
     int64_t joined_ms;   // since when
 } asker_t;
 
-/* One PullImage, under way or waiting for its place. */
+/* One image to pull, under way or waiting for its place. */
 struct pull {
+    puller_t *puller;
     char *name;
-    tree_t *memory; // of the request
+    char *repository;          // normalised
+    tree_t *secrets;           // that it may be pulled with
+    credential_query_t *query; // looks for credentials; NULL: not under way
+    tree_t *credentials;       // those found, to be tried in their order
+    size_t attempt;            // index of the one that is tried
+    fault_list_t faults;       // of those tried before
+    tree_t *memory;            // of the request
     node_t request;
     zlistx_t *askers; // borrowed
     uint64_t call;    // PullImage or the ImageStatus after it; 0: waits for its place
@@ -75,8 +86,9 @@ typedef struct {
     char *text; // "ErrImagePull: ..."; NULL once it is tried again
 } failure_t;
 
-typedef struct {
+struct puller {
     actor_t *actor;
+    credentials_t *credentials;
     size_t places; // pulls at a time
     size_t places_taken;
     token_rate_t rate;
@@ -84,7 +96,7 @@ typedef struct {
     zlistx_t *askers;
     zlistx_t *pulls;    // in the order they were asked for
     zhashx_t *failures; // failure_t by key
-} puller_t;
+};
 
 static void start_pulls (puller_t *self);
 
@@ -240,7 +252,7 @@ is_held_back (puller_t *self, const asker_t *asker, fault_t *fault)
         return false;
     }
     OWNED (free_text) char *quoted = go_quote (asker->name);
-    fault_set (fault, FAULT_UNAVAILABLE, "ImagePullBackOff: Back-off pulling image %s%s%s", quoted,
+    fault_set (fault, FAULT_EXHAUSTED, "ImagePullBackOff: Back-off pulling image %s%s%s", quoted,
                failure->text ? ": " : "", failure->text ? failure->text : "");
     return true;
 }
@@ -266,7 +278,13 @@ pull_new (puller_t *self, const asker_t *asker)
 {
     const node_t *sandbox_config = node_get (tree_root (asker->request), "sandbox_config");
     pull_t *pull = memory_new (1, sizeof *pull);
+    image_name_t parts;
+    fault_t ignored = { 0 };
+    pull->puller = self;
     pull->name = text_copy (asker->name);
+    image_name_parse (asker->name, &parts, &ignored); // it has been parsed before
+    pull->repository = text_copy (parts.repository);
+    pull->secrets = tree_copy (node_get (tree_root (asker->request), "secrets"));
     pull->askers = zlistx_new();
     pull->memory = tree_new();
     pull->request = image_request (pull->memory, asker->name, asker->pod);
@@ -290,20 +308,26 @@ static void
 pull_destroy (puller_t *self, pull_t *pull)
 {
     actor_cancel (self->actor, pull->call);
+    credential_query_destroy (&pull->query);
     give_place_back (self, pull);
     zlistx_detach (self->pulls, zlistx_find (self->pulls, pull));
     zlistx_destroy (&pull->askers);
     tree_destroy (&pull->memory);
+    tree_destroy (&pull->secrets);
+    tree_destroy (&pull->credentials);
+    fault_list_clear (&pull->faults);
+    free (pull->repository);
     free (pull->name);
     free (pull->image_ref);
     free (pull);
 }
 
+/* The pull of that image with the same Secrets: what one pod may read need not be another's. */
 static pull_t *
-find_pull (puller_t *self, const char *name)
+find_pull (puller_t *self, const char *name, const node_t *secrets)
 {
     for (pull_t *pull = zlistx_first (self->pulls); pull; pull = zlistx_next (self->pulls))
-        if (strcmp (pull->name, name) == 0)
+        if (strcmp (pull->name, name) == 0 && node_equal (tree_root (pull->secrets), secrets))
             return pull;
     return NULL;
 }
@@ -365,15 +389,52 @@ on_pulled_inspected (void *state, const message_t *reply, const fault_t *fault, 
     forget_old_failures (self);
 }
 
+static void call_runtime (puller_t *self, pull_t *pull);
+
+/* Keeps the fault of a credential, as upstream prints it. */
+static void
+note_attempt (pull_t *pull, const fault_t *fault)
+{
+    fault_t printed = { 0 };
+    OWNED (free_text) char *text = image_error_text (fault, true);
+    fault_set (&printed, FAULT_UNKNOWN, "%s", text);
+    fault_list_add (&pull->faults, &printed);
+}
+
+/* No credential was any good: one fault counts as it is, different ones together. */
+static void
+fail_all_attempts (puller_t *self, pull_t *pull, const fault_t *last)
+{
+    fault_t fault = *last;
+    note_attempt (pull, last);
+    if (pull->faults.count > 1)
+        fault_list_report (&pull->faults, &fault);
+    fail_pull (self, pull, &fault);
+}
+
+/* True when there is another credential, which is tried now. */
+static bool
+try_next (puller_t *self, pull_t *pull, const fault_t *fault)
+{
+    if (pull->attempt + 1 >= node_count (tree_root (pull->credentials)))
+        return false;
+    note_attempt (pull, fault);
+    pull->attempt++;
+    call_runtime (self, pull);
+    return true;
+}
+
 static void
 on_pulled (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
     puller_t *self = state;
     pull_t *pull = *(pull_t **) context;
     pull->call = 0;
+    if (fault && try_next (self, pull, fault))
+        return;
     give_place_back (self, pull);
     if (fault)
-        fail_pull (self, pull, fault);
+        fail_all_attempts (self, pull, fault);
     else {
         pull->took_ms = clock_monotonic_ms() - pull->started_ms;
         pull->image_ref = text_copy (node_get_text (reply->body, "image_ref", ""));
@@ -384,6 +445,34 @@ on_pulled (void *state, const message_t *reply, const fault_t *fault, void *cont
                                     INSPECT_DEADLINE_MS, on_pulled_inspected, &pull, sizeof pull);
     }
     start_pulls (self);
+}
+
+/* PullImage with the credential whose turn it is. */
+static void
+call_runtime (puller_t *self, pull_t *pull)
+{
+    const node_t *auth = node_item (tree_root (pull->credentials), pull->attempt);
+    if (auth)
+        node_set (pull->memory, &pull->request, "auth", node_copy (pull->memory, auth));
+    pull->call = actor_request (self->actor, RUNTIME, MSG_CRI_PULL_IMAGE, &pull->request,
+                                PULL_DEADLINE_MS, on_pulled, &pull, sizeof pull);
+}
+
+static void
+on_credentials (void *context, const node_t *found, const fault_t *fault)
+{
+    pull_t *pull = context;
+    puller_t *self = pull->puller;
+    pull->query = NULL; // it frees itself
+    if (fault) {
+        fault_t own = *fault;
+        own.code = FAULT_UNKNOWN; // it is no runtime's
+        fail_pull (self, pull, &own);
+        start_pulls (self);
+        return;
+    }
+    pull->credentials = tree_copy (found);
+    call_runtime (self, pull);
 }
 
 static void
@@ -397,15 +486,15 @@ start_pull (puller_t *self, pull_t *pull)
     self->places_taken++;
     pull->has_place = true;
     pull->started_ms = clock_monotonic_ms();
-    pull->call = actor_request (self->actor, RUNTIME, MSG_CRI_PULL_IMAGE, &pull->request,
-                                PULL_DEADLINE_MS, on_pulled, &pull, sizeof pull);
+    pull->query = credentials_find (self->credentials, pull->repository, tree_root (pull->secrets),
+                                    on_credentials, pull);
 }
 
 static pull_t *
 first_waiting (puller_t *self)
 {
     for (pull_t *pull = zlistx_first (self->pulls); pull; pull = zlistx_next (self->pulls))
-        if (!pull->call)
+        if (!pull->call && !pull->has_place)
             return pull;
     return NULL;
 }
@@ -426,7 +515,7 @@ join_pull (puller_t *self, asker_t *asker)
         fail_asker (self, asker, &fault);
         return;
     }
-    pull_t *pull = find_pull (self, asker->name);
+    pull_t *pull = find_pull (self, asker->name, node_get (tree_root (asker->request), "secrets"));
     if (!pull && zlistx_size (self->pulls) >= PULLS_MAX) {
         fault_set (&fault, FAULT_EXHAUSTED, "ErrImagePull: %d images are being pulled already",
                    PULLS_MAX);
@@ -564,9 +653,13 @@ places_of (const node_t *args)
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
-    (void) fault;
     puller_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
+    self->credentials = credentials_new (actor, args, fault);
+    if (!self->credentials) {
+        free (self);
+        return NULL;
+    }
     self->places = places_of (args);
     self->rate.per_s = number_of (node_get (args, "qps"), DEFAULT_QPS);
     self->rate.burst = (double) node_get_int (args, "burst", DEFAULT_BURST);
@@ -587,6 +680,7 @@ stop (void **self_p)
     zlistx_destroy (&self->askers);
     zlistx_destroy (&self->pulls);
     zhashx_destroy (&self->failures);
+    credentials_destroy (&self->credentials);
     free (self);
     *self_p = NULL;
 }
