@@ -122,6 +122,8 @@ run (const kubelet_options_t *options, fault_t *fault)
         .facts = &facts,
         .start_window = options->start_window,
         .node_labels = options->node_labels,
+        .node_ip = options->node_ip,
+        .cloud_provider = options->cloud_provider,
         .kubeconfig = options->kubeconfig,
         .bootstrap_kubeconfig = options->bootstrap_kubeconfig,
         .cert_dir = options->cert_dir,

@@ -1,8 +1,6 @@
 #include "launch.h"
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
-#include "cubelet/initial_node.h"
-#include <sys/utsname.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
 
@@ -90,15 +88,6 @@ worker_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
-/* The Node that pods are admitted to while no API server has one. */
-static node_t
-initial_node_of (const launch_t *launch, tree_t *tree)
-{
-    struct utsname machine;
-    return initial_node (tree, launch->facts, launch->config, launch->node_labels,
-                         uname (&machine) == 0 ? machine.machine : "");
-}
-
 static node_t
 pod_manager_args (const launch_t *launch, tree_t *tree)
 {
@@ -109,7 +98,7 @@ pod_manager_args (const launch_t *launch, tree_t *tree)
         node_append (tree, &sources, node_text (tree, "api"));
     node_t args = node_map();
     node_set (tree, &args, "sources", sources);
-    node_set (tree, &args, "initial_node", initial_node_of (launch, tree));
+    node_set (tree, &args, "initial_node", launch_initial_node (launch, tree));
     node_set_bool (tree, &args, "joined", !launch->is_standalone);
     node_set (tree, &args, "worker_args", worker_args (launch, tree));
     node_set_int (tree, &args, "sync_ms", launch->config->sync_frequency_ns / NS_PER_MS);
@@ -231,24 +220,6 @@ event_recorder_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
-/* How long a request about the node may take: as upstream, no longer than what it keeps alive. */
-static int64_t
-heartbeat_timeout_ms (const kubelet_config_t *config)
-{
-    int64_t update_ms = config->node_status_update_frequency_ns / NS_PER_MS;
-    int64_t lease_ms = config->node_lease_duration_s * 1000;
-    return update_ms < lease_ms ? update_ms : lease_ms;
-}
-
-static node_t
-lease_keeper_args (const launch_t *launch, tree_t *tree)
-{
-    node_t args = node_name_args (launch, tree);
-    node_set_int (tree, &args, "duration_s", launch->config->node_lease_duration_s);
-    node_set_int (tree, &args, "timeout_ms", heartbeat_timeout_ms (launch->config));
-    return args;
-}
-
 static node_t
 no_args (const launch_t *launch, tree_t *tree)
 {
@@ -298,7 +269,8 @@ static const struct {
     { &token_manager_class, no_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },
     { &status_reporter_class, node_name_args, has_api_server },
-    { &lease_keeper_class, lease_keeper_args, has_api_server },
+    { &node_reporter_class, launch_node_reporter_args, has_api_server },
+    { &lease_keeper_class, launch_lease_keeper_args, has_api_server },
 };
 _Static_assert(sizeof ACTORS / sizeof *ACTORS <= LAUNCH_ACTORS_MAX, "raise LAUNCH_ACTORS_MAX");
 

@@ -12,6 +12,8 @@ typedef struct {
     const node_facts_t *facts;
     int64_t start_window;             // 0: twice the cores
     const node_t *node_labels;        // of --node-labels; NULL: none
+    const char *node_ip;              // of --node-ip; NULL: none
+    const char *cloud_provider;       // of --cloud-provider; NULL or "": none
     bool is_standalone;               // no API server, so no Node object
     const char *kubeconfig;           // of the API server; NULL: none
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
@@ -21,6 +23,14 @@ typedef struct {
     const node_t *credential_providers; // a CredentialProviderConfig; NULL: none
     const char *credential_provider_bin_dir;
 } launch_t;
+
+/* The Node that is registered, and that pods are admitted to while no API server has one: without
+   status but for its resources (launch_node.c). */
+node_t launch_initial_node (const launch_t *launch, tree_t *tree);
+
+/* The arguments of the node-reporter and the lease-keeper (launch_node.c). */
+node_t launch_node_reporter_args (const launch_t *launch, tree_t *tree);
+node_t launch_lease_keeper_args (const launch_t *launch, tree_t *tree);
 
 /* The arguments of the server (launch_server.c). */
 node_t launch_server_args (const launch_t *launch, tree_t *tree);

@@ -38,6 +38,8 @@ state_tree (const runtime_t *self)
     node_set_bool (tree, &map, "streams_events", self->events.is_streaming);
     if (health->handlers)
         node_set (tree, &map, "handlers", node_copy (tree, tree_root (health->handlers)));
+    if (health->features)
+        node_set (tree, &map, "features", node_copy (tree, tree_root (health->features)));
     *tree_root (tree) = map;
     return tree;
 }
@@ -154,6 +156,10 @@ take_status (runtime_t *self, const node_t *reply)
     tree_destroy (&health->handlers);
     if (handlers)
         health->handlers = tree_copy (handlers);
+    const node_t *features = node_get (reply, "features");
+    tree_destroy (&health->features);
+    if (features)
+        health->features = tree_copy (features);
     health->status_at = clock_monotonic_ms();
 }
 
@@ -257,6 +263,7 @@ health_clear (runtime_t *self)
     actor_timer_cancel (self->actor, &health->timer);
     tree_destroy (&health->published);
     tree_destroy (&health->handlers);
+    tree_destroy (&health->features);
     free (health->name);
     free (health->version);
     free (health->reason);

@@ -30,6 +30,7 @@ typedef struct {
     const char *cgroup_driver; // static text; NULL: the runtime does not say
     char *reason;              // why it is not ready; NULL: it is
     tree_t *handlers;          // runtime_handlers of the last Status, or NULL
+    tree_t *features;          // CRI RuntimeFeatures of the last Status; NULL: none
 } health_t;
 
 typedef struct {

@@ -101,9 +101,11 @@ node_facts_from (const kubelet_options_t *options, const machine_t *machine, tre
         return -1;
     out->node_name = kept (tree, name);
     out->host_ips = node_addresses (options->node_ip, name, machine, tree);
-    node_t capacity = node_capacity (machine, config, disk_bytes (options->root_dir), tree);
+    node_t *capacity = tree_alloc (tree, sizeof *capacity);
     node_t *allocatable = tree_alloc (tree, sizeof *allocatable);
-    *allocatable = node_allocatable (&capacity, config, tree);
+    *capacity = node_capacity (machine, config, disk_bytes (options->root_dir), tree);
+    *allocatable = node_allocatable (capacity, config, tree);
+    out->capacity = capacity;
     out->allocatable = allocatable;
     out->cluster_dns = canonical_addresses (config->cluster_dns, tree);
     out->cluster_domain = config->cluster_domain;

@@ -19,3 +19,4 @@ extern const actor_class_t stats_provider_class;
 extern const actor_class_t lease_keeper_class;
 extern const actor_class_t api_watcher_class;
 extern const actor_class_t token_manager_class;
+extern const actor_class_t node_reporter_class;

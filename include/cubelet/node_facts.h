@@ -11,6 +11,7 @@ typedef enum { CGROUP_DRIVER_CGROUPFS, CGROUP_DRIVER_SYSTEMD } cgroup_driver_t;
 typedef struct {
     const char *node_name;
     text_list_t host_ips;      // the node's addresses, primary family first: status.hostIPs
+    const node_t *capacity;    // resource list of the whole node; NULL: none
     const node_t *allocatable; // resource list, default of resourceFieldRef limits; NULL: none
 
     // ---- DNS (reference/pod-to-cri.md 2.2) ----
