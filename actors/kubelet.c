@@ -132,6 +132,7 @@ run (const kubelet_options_t *options, fault_t *fault)
     };
     if (read_credential_providers (options, &launch, fault) < 0)
         return -1;
+    launch_server_certificate (&launch);
     supervised_t actors[LAUNCH_ACTORS_MAX];
     size_t count = launch_actors (&launch, options->tree, actors);
     OWNED (free_text) char *tap = text_format ("ipc://%s/tap.sock", options->socket_dir);

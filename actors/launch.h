@@ -35,6 +35,11 @@ node_t launch_lease_keeper_args (const launch_t *launch, tree_t *tree);
 /* The arguments of the server (launch_server.c). */
 node_t launch_server_args (const launch_t *launch, tree_t *tree);
 
+/* Makes the server's certificate when it needs one of its own and there is none: in a child, so
+   that OpenSSL is not loaded for it. Before there are threads; a failure is logged, and the server
+   tries again. */
+void launch_server_certificate (const launch_t *launch);
+
 /* Fills `actors` (room for LAUNCH_ACTORS_MAX) in the order in which they are to start; the
    arguments live in `tree`. Returns how many. */
 size_t launch_actors (const launch_t *launch, tree_t *tree, supervised_t *actors);

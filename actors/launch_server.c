@@ -1,9 +1,14 @@
 /* What the server is started with (server/settings.c). */
+#include "cubelet/certificate.h"
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
+#include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "launch.h"
+#include <errno.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 set_text (tree_t *tree, node_t *map, const char *key, const char *text)
@@ -86,7 +91,6 @@ set_handlers (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_bool (tree, args, "checkpoint",
                    kubelet_config_gate (config, "ContainerCheckpoint", true));
     set_ms (tree, args, "streaming_idle_ms", config->streaming_connection_idle_timeout_ns);
-    set_text (tree, args, "flags", launch->flags);
     set_text (tree, args, "root_dir", launch->facts->root_dir);
     node_t shown = node_map();
     node_set (tree, &shown, "kubeletconfig", kubelet_config_encode (config, tree));
@@ -115,4 +119,40 @@ launch_server_args (const launch_t *launch, tree_t *tree)
     set_access (launch, tree, &args);
     set_handlers (launch, tree, &args);
     return args;
+}
+
+// ---- the certificate ----
+
+/* In the child: what is allocated goes with the process. */
+static int
+make_certificate (const launch_t *launch, const char *certificate, const char *key)
+{
+    fault_t fault = { 0 };
+    if (certificate_make_self_signed (launch->facts->node_name, launch->facts->host_ips,
+                                      certificate, key, clock_now_ns(), &fault)
+        == 0)
+        return 0;
+    LOG_ERROR ("Certificate cannot be made err=%s", fault.text);
+    return 1;
+}
+
+void
+launch_server_certificate (const launch_t *launch)
+{
+    const kubelet_config_t *config = launch->config;
+    bool is_given = config->tls_cert_file && config->tls_cert_file[0];
+    if (!config->enable_server || !config->port || is_given || config->server_tls_bootstrap)
+        return;
+    OWNED (free_text) char *certificate = text_format ("%s/kubelet.crt", launch->cert_dir);
+    OWNED (free_text) char *key = text_format ("%s/kubelet.key", launch->cert_dir);
+    if (access (certificate, F_OK) == 0 && access (key, F_OK) == 0)
+        return;
+    pid_t child = fork();
+    if (child == 0)
+        _exit (make_certificate (launch, certificate, key));
+    int status = 0;
+    if (child < 0 || waitpid (child, &status, 0) < 0)
+        LOG_ERROR ("No child to make a certificate err=%s", strerror (errno));
+    else if (status == 0)
+        LOG_INFO ("Self-signed certificate made file=%s", certificate);
 }

@@ -5,6 +5,7 @@
 #define ANY_METHOD 0
 #define GET EVHTTP_REQ_GET
 #define POST EVHTTP_REQ_POST
+#define PUT EVHTTP_REQ_PUT
 
 #define PORTS_FULL (PORT_SECURE | PORT_LOCAL)
 #define PORTS_MOST (PORT_READ_ONLY | PORTS_FULL)
@@ -47,6 +48,14 @@ static const struct {
     { "/attach/", GET | POST, PORTS_FULL, IF_DEBUGGING, serve_attach },
     { "/portForward/", GET | POST, PORTS_FULL, IF_DEBUGGING, serve_port_forward },
     { "/run/", POST, PORTS_FULL, IF_DEBUGGING, serve_run },
+    { "/runningpods/", GET, PORTS_FULL, IF_DEBUGGING, serve_running_pods },
+    { "/checkpoint/", POST, PORTS_FULL, IF_DEBUGGING, serve_checkpoint },
+    { "/logs/", GET, PORTS_FULL, IF_DEBUGGING, serve_system_logs },
+    { "/configz", GET, PORTS_FULL, IF_DEBUGGING, serve_configz },
+    { "/statusz", GET, PORTS_FULL, IF_DEBUGGING, serve_statusz },
+    { "/flagz", GET, PORTS_FULL, IF_DEBUGGING, serve_flagz },
+    { "/debug/flags/v", PUT, PORTS_FULL, IF_DEBUGGING, serve_verbosity },
+    { "/debug/pprof/", GET | POST, PORTS_FULL, IF_DEBUGGING, serve_profiles },
     { "/run/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
     { "/exec/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },
     { "/attach/", ANY_METHOD, PORTS_FULL, UNLESS_DEBUGGING, serve_debug_disabled },

@@ -51,7 +51,6 @@ typedef struct {
     bool split_log_streams, statusz, flagz, checkpoint; // feature gates
     int64_t streaming_idle_ms;
     const char *configz; // JSON
-    const char *flags;   // of the command line, one a line
     const char *root_dir;
 } server_settings_t;
 
@@ -197,3 +196,5 @@ route_fn serve_metrics;
 route_fn serve_debug_disabled;
 route_fn serve_container_logs;
 route_fn serve_exec, serve_attach, serve_port_forward, serve_run;
+route_fn serve_running_pods, serve_checkpoint, serve_system_logs;
+route_fn serve_configz, serve_statusz, serve_flagz, serve_verbosity, serve_profiles;

@@ -1,5 +1,9 @@
 """The node's own API on a real runtime: logs, exec, attach, port-forward and the rest."""
+import json
 import os
+import pathlib
+import shutil
+import stat
 import threading
 import time
 import unittest
@@ -122,6 +126,79 @@ class Streams(ServerCase):
         status, body = self.api.get(path + '?cmd=ls%20/nope', '-XPOST')
         self.assertEqual(status, 500)
         self.assertIn("command 'ls /nope' exited with 1", body)
+
+
+class Endpoints(ServerCase):
+    """The rest of the API."""
+
+    config = {'authentication': {'anonymous': {'enabled': True}, 'webhook': {'enabled': False}},
+              'featureGates': {'ComponentStatusz': True, 'ComponentFlagz': True}}
+
+    def test_pods_and_running_pods(self):
+        self.start_pod('list')
+        uid = self.agent.pod('list')['metadata']['uid']
+        for api in (self.api, self.tls):
+            self.assertEqual(json.loads(api.text('/pods'))['items'][0]['metadata']['uid'], uid)
+            running = json.loads(api.text('/runningpods/'))
+            self.assertEqual(running['kind'], 'PodList')
+            row = running['items'][0]
+            self.assertEqual(row['metadata'], {'name': f'list-{NODE}', 'namespace': 'default', 'uid': uid})
+            self.assertEqual([(item['name'], item['resources']) for item in row['spec']['containers']], [('main', {})])
+            self.assertEqual(row['status'], {})
+
+    def test_what_it_says_of_itself(self):
+        config = json.loads(self.tls.text('/configz'))['kubeletconfig']
+        self.assertEqual(config['port'], self.agent.tls_port)
+        self.assertEqual(config['authentication']['anonymous'], {'enabled': True})
+        self.assertTrue(self.tls.text('/healthz?verbose').endswith('healthz check passed\n'))
+        self.assertIn('kubelet statusz', self.tls.text('/statusz'))
+        self.assertIn(f'hostname-override={NODE}', self.tls.text('/flagz'))
+        self.assertEqual(self.tls.get('/debug/flags/v', '-XPUT', '-d', '4'), (
+            200, 'successfully set klog.logging.verbosity to 4'))
+        self.assertEqual(self.tls.get('/debug/flags/v', '-XPUT', '-d', 'x')[0], 400)
+        self.assertEqual(self.tls.get('/debug/pprof/heap')[0], 501)
+        self.assertEqual(self.tls.get('/nope'), (404, '404 page not found\n'))
+        self.assertEqual(self.tls.get('/configz', '-XPOST')[0], 405)
+
+    def test_system_logs(self):
+        place = pathlib.Path('/var/log', f'cubelet-{os.getpid()}')
+        place.mkdir()
+        self.addCleanup(shutil.rmtree, place)
+        (place / 'a <b>').write_text('x' * 200000)
+        (place / 'deep').mkdir()
+        (place / 'out').symlink_to('/etc/passwd')
+        for api in (self.api, self.tls):
+            self.assertEqual(api.text(f'/logs/{place.name}/a%20%3Cb%3E'), 'x' * 200000)
+            page = api.text(f'/logs/{place.name}/')
+            self.assertIn('<a href="a%20%3Cb%3E">a &lt;b&gt;</a>', page)
+            self.assertIn('<a href="deep/">deep/</a>', page)
+            self.assertEqual(api.get(f'/logs/{place.name}')[0], 301)
+            for path in ('out', 'nope', '../../etc/passwd', '%2e%2e/%2e%2e/etc/passwd'):
+                self.assertIn(api.get(f'/logs/{place.name}/{path}', '--path-as-is')[0], (400, 404), path)
+
+    def test_checkpoint(self):
+        path = '/checkpoint/' + self.start_pod('checkpoint')
+        status, body = self.tls.get(path, '-XPOST')  # containerd 1.6 cannot
+        self.assertEqual(status, 500)
+        self.assertTrue(body.startswith(f'checkpointing of default/checkpoint-{NODE}/main failed ('), body)
+        self.assertEqual(self.tls.get('/checkpoint/default/nope/main', '-XPOST'), (404, 'pod does not exist'))
+        self.assertEqual(self.tls.get(path[:-4] + 'other', '-XPOST'), (404, 'container other does not exist'))
+
+    def test_only_root_may_use_the_socket(self):
+        self.assertEqual(stat.S_IMODE(self.api.socket.stat().st_mode), 0o600)
+        self.assertEqual(stat.S_IMODE((self.agent.root / 'pki/kubelet.key').stat().st_mode), 0o600)
+
+
+class Disabled(ServerCase):
+    """Without debugging handlers."""
+
+    config = {**Endpoints.config, 'enableDebuggingHandlers': False}
+
+    def test_debugging_handlers(self):
+        for path in ('/exec/a/b/c', '/containerLogs/a/b/c', '/runningpods/', '/logs/', '/run/a/b/c', '/debug/pprof/'):
+            self.assertEqual(self.tls.get(path), (405, 'Debug endpoints are disabled.\n'), path)
+        self.assertEqual(self.tls.get('/configz')[0], 404)
+        self.assertEqual(self.tls.get('/pods')[0], 200)
 
 
 if __name__ == '__main__':
