@@ -121,6 +121,8 @@ run (const kubelet_options_t *options, fault_t *fault)
         .config = &options->config,
         .facts = &facts,
         .start_window = options->start_window,
+        .dead_containers_kept = options->maximum_dead_containers_per_container,
+        .dead_container_least_ns = options->minimum_container_ttl_ns,
         .node_labels = options->node_labels,
         .node_ip = options->node_ip,
         .cloud_provider = options->cloud_provider,

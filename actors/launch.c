@@ -83,6 +83,8 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set_int (tree, &args, "userns_length", facts->userns_length);
     node_set_bool (tree, &args, "is_standalone", launch->is_standalone);
     set_text (tree, &args, "object_source", object_source (launch));
+    node_set_int (tree, &args, "dead_containers_kept", launch->dead_containers_kept);
+    node_set_int (tree, &args, "dead_container_least_ns", launch->dead_container_least_ns);
     node_set_int (tree, &args, "request_timeout_ms",
                   launch->config->runtime_request_timeout_ns / NS_PER_MS);
     return args;
@@ -158,6 +160,31 @@ allocatable_memory (const launch_t *launch)
     const char *text = node_get_text (launch->facts->allocatable, "memory", NULL);
     bool is_known = text && quantity_parse (text, &memory, &fault) == 0;
     return is_known ? quantity_value (memory) : launch->facts->memory_capacity;
+}
+
+static node_t
+garbage_collector_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map();
+    node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    node_set_text (tree, &args, "pod_logs_dir", launch->facts->pod_logs_dir);
+    return args;
+}
+
+static node_t
+log_rotator_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    quantity_t size = { 0 };
+    fault_t fault = { 0 }; // checked with the configuration
+    quantity_parse (config->container_log_max_size, &size, &fault);
+    node_t args = node_map();
+    node_set_int (tree, &args, "max_size", quantity_value (size));
+    node_set_int (tree, &args, "max_files", config->container_log_max_files);
+    node_set_int (tree, &args, "max_workers", config->container_log_max_workers);
+    node_set_int (tree, &args, "interval_ms",
+                  config->container_log_monitor_interval_ns / NS_PER_MS);
+    return args;
 }
 
 static node_t
@@ -261,6 +288,8 @@ static const struct {
     { &volume_manager_class, volume_manager_args },
     { &resource_manager_class, resource_manager_args },
     { &probe_manager_class, node_name_args },
+    { &log_rotator_class, log_rotator_args },
+    { &garbage_collector_class, garbage_collector_args },
     { &runtime_watcher_class, no_args },
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },

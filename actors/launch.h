@@ -11,6 +11,8 @@ typedef struct {
     const kubelet_config_t *config;
     const node_facts_t *facts;
     int64_t start_window;             // 0: twice the cores
+    int64_t dead_containers_kept;     // of each container; below 0: all
+    int64_t dead_container_least_ns;  // ... and for how long at least
     const node_t *node_labels;        // of --node-labels; NULL: none
     const char *node_ip;              // of --node-ip; NULL: none
     const char *cloud_provider;       // of --cloud-provider; NULL or "": none

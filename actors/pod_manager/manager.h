@@ -185,4 +185,5 @@ void
 warn_of_pod (manager_t *self, const managed_pod_t *entry, const char *reason, const char *message);
 
 int on_pod_list (void *state, const message_t *message, fault_t *fault);
+int on_pod_known (void *state, const message_t *message, fault_t *fault);
 int on_pod_get (void *state, const message_t *message, fault_t *fault);

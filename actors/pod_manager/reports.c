@@ -80,6 +80,22 @@ on_pod_list (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+int
+on_pod_known (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    manager_t *self = state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t uids = node_array();
+    MANAGER_EACH (self, entry)
+    node_append (tree, &uids, node_text (tree, entry->uid));
+    node_t body = node_map();
+    node_set (tree, &body, "uids", uids);
+    node_set_bool (tree, &body, "ready", !self->early && sources_are_ready (self));
+    actor_reply (self->actor, message, &body);
+    return 0;
+}
+
 /* By name; of two with one name the one that its source wants. */
 static managed_pod_t *
 find_named (manager_t *self, const char *full_name)

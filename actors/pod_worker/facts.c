@@ -9,6 +9,8 @@ typedef struct {
     int64_t cgroup_version, kernel_major, kernel_minor;
     bool is_standalone;
     const char *object_source;
+    opt_int_t dead_containers_kept;
+    int64_t dead_container_least_ns;
     int64_t request_timeout_ms;
 } written_t;
 
@@ -48,6 +50,8 @@ static const record_type_t NODE_FACTS = {
         FACT (userns_length, FIELD_INT),
         { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
         { "object_source", FIELD_TEXT, offsetof (written_t, object_source) },
+        { "dead_containers_kept", FIELD_OPT_INT, offsetof (written_t, dead_containers_kept) },
+        { "dead_container_least_ns", FIELD_INT, offsetof (written_t, dead_container_least_ns) },
         { "request_timeout_ms", FIELD_INT, offsetof (written_t, request_timeout_ms) },
         { 0 } },
     sizeof (written_t)
@@ -66,6 +70,9 @@ facts_decode (worker_t *self, fault_t *fault)
     *facts = written.facts;
     self->is_standalone = written.is_standalone;
     self->object_source = written.object_source ? written.object_source : "";
+    if (written.dead_containers_kept.set)
+        self->local->dead_kept = written.dead_containers_kept.value;
+    self->local->dead_least_ns = written.dead_container_least_ns;
     self->request_timeout_ms =
         written.request_timeout_ms > 0 ? written.request_timeout_ms : REQUEST_TIMEOUT_MS;
     facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0

@@ -287,6 +287,41 @@ on_remove (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+// ---- which pods there are ----
+
+typedef struct {
+    tree_t *tree;
+    node_t uids;
+} uid_list_t;
+
+static void
+append_uid (void *context, const char *name)
+{
+    uid_list_t *list = context;
+    OWNED (free_text) char *uid = cgroup_pod_uid (name);
+    if (uid)
+        node_append (list->tree, &list->uids, node_text (list->tree, uid));
+}
+
+static int
+on_list (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    manager_t *self = state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    uid_list_t list = { tree, node_array() };
+    cgroup_setting_t shares; // names a hierarchy that all groups are in
+    cgroup_shares_setting (0, cgroup_fs_version (self->cgroups), tree, &shares);
+    for (size_t i = 0; self->facts.cgroups_per_qos && i < COUNT_OF (QOS_CLASSES); i++) {
+        OWNED (free_text) char *path = cgroup_qos_path (&self->facts, QOS_CLASSES[i]);
+        cgroup_fs_each_child (self->cgroups, path, &shares, append_uid, &list);
+    }
+    node_t body = node_map();
+    node_set (tree, &body, "uids", list.uids);
+    actor_reply (self->actor, message, &body);
+    return 0;
+}
+
 // ---- start and stop ----
 
 static void
@@ -349,6 +384,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 static const actor_handler_t HANDLERS[] = {
     { MSG_CGROUP_ENSURE, on_ensure },
     { MSG_CGROUP_REMOVE, on_remove },
+    { MSG_CGROUP_LIST, on_list },
     { 0 },
 };
 

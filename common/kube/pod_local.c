@@ -33,7 +33,9 @@ sandbox_free (sandbox_local_t *entry)
 pod_local_t *
 pod_local_new (void)
 {
-    return memory_new (1, sizeof (pod_local_t));
+    pod_local_t *self = memory_new (1, sizeof *self);
+    self->dead_kept = 1;
+    return self;
 }
 
 void

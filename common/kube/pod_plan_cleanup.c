@@ -1,5 +1,6 @@
 /* pod_plan_cleanup.c - removing what is dead (reference/pod-lifecycle.md 12): of each container
-   name the newest dead instance is kept, and the newest sandbox. */
+   name the newest dead instances are kept (--maximum-dead-containers-per-container, normally one),
+   and the newest sandbox. */
 #include "pod_plan_internal.h"
 #include <string.h>
 
@@ -21,15 +22,21 @@ is_dead (const planner_t *self, const container_seen_t *instance)
     return !is_new && !plan_is_alive (self, instance);
 }
 
-/* The newest dead one of its name. */
+/* The newest dead ones of its name are, and those that were made lately. */
 static bool
-is_kept (const planner_t *self, const container_seen_t *instance)
+is_kept (planner_t *self, const container_seen_t *instance)
 {
+    const pod_local_t *local = self->local;
     const container_seen_t *other;
-    for (size_t i = 0; (other = pod_seen_newest (self->seen, instance->name, i)); i++)
-        if (is_dead (self, other))
-            return other == instance;
-    return false;
+    int64_t newer = 0;
+    if (local->dead_kept < 0 || plan_wake (self, instance->created_at + local->dead_least_ns))
+        return true;
+    for (size_t i = 0; (other = pod_seen_newest (self->seen, instance->name, i)); i++) {
+        if (other == instance)
+            break;
+        newer += is_dead (self, other);
+    }
+    return newer < local->dead_kept;
 }
 
 /* An init container of a sandbox that has been replaced: it does not count any more. */

@@ -17,6 +17,8 @@ extern const actor_class_t status_reporter_class;
 extern const actor_class_t api_client_class;
 extern const actor_class_t stats_provider_class;
 extern const actor_class_t lease_keeper_class;
+extern const actor_class_t log_rotator_class;
+extern const actor_class_t garbage_collector_class;
 extern const actor_class_t api_watcher_class;
 extern const actor_class_t token_manager_class;
 extern const actor_class_t node_reporter_class;

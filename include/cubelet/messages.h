@@ -34,6 +34,7 @@ M(POD_EVICT, "pod.evict", "resource-manager", "pod-manager", "uid:text reason:te
 M(POD_REPORT, "pod.report", "pod-manager", "status-reporter", "pod:map status:map? finished:bool running:bool terminating:bool? mirror:map?", "-", "a pod as the API server should have it: status: ours; running: containers may still run; finished: nothing is left on the node; terminating: it is being stopped (a static one gets no mirror any more); mirror: a static pod's mirror, as the API server has it") \
 M(POD_FORGET, "pod.forget", "pod-manager", "status-reporter", "uid:text", "-", "the pod is gone from its source: nothing is reported of it any more") \
 M(MIRROR_ORPHAN, "mirror.orphan", "pod-manager", "status-reporter", "namespace:text name:text uid:text", "-", "a mirror pod without a static pod: delete it") \
+M(POD_KNOWN, "pod.known", "garbage-collector", "pod-manager", "", "ready:bool uids:list", "every pod that is not wholly gone; ready: all sources have said what they have") \
 M(POD_ORPHAN, "pod.orphan", "runtime-watcher", "pod-manager", "uid:text namespace:text name:text", "-", "the runtime has a pod whose worker does not exist") \
 M(POD_RUNTIME, "pod.runtime", "runtime-watcher", "pod-worker/*", "listed_at:int sandboxes:list containers:list", "-", "what the runtime lists of the pod (CRI PodSandbox and Container), after a change") \
 M(RUNTIME_STATE, "runtime.state", "runtime", "*", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list? features:map?", "-", "the runtime came, went or changed its conditions") \
@@ -51,9 +52,10 @@ M(METRICS_GET, "metrics.get", "*", "stats-provider", "page:text", "text:text", "
 M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map? secrets:list?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; secrets: the pod's imagePullSecrets; faults carry `reason: message`") \
 M(VOLUME_SETUP, "volume.setup", "pod-worker/*", "volume-manager", "pod:map objects:list? tokens:list? refresh:bool?", "volumes:map", "mount the pod's volumes: name -> {host_path read_only kind}; objects as in object.state; tokens: {audience expiration_seconds token|error}; refresh: only those whose content changes by itself") \
 M(VOLUME_SUBPATH, "volume.subpath", "pod-worker/*", "volume-manager", "pod_uid:text container:text index:int volume:text host_path:text sub_path:text read_only:bool?", "host_path:text", "bind one subPath, safely") \
-M(VOLUME_TEARDOWN, "volume.teardown", "pod-worker/*", "volume-manager", "pod_uid:text keep_directory:bool?", "", "unmount and delete all of a pod's volumes, and its directory unless that is to stay") \
+M(VOLUME_TEARDOWN, "volume.teardown", "*", "volume-manager", "pod_uid:text keep_directory:bool?", "", "unmount and delete all of a pod's volumes, and its directory unless that is to stay") \
 M(CGROUP_ENSURE, "cgroup.ensure", "pod-worker/*", "resource-manager", "pod:map", "", "make the pod's cgroup with its limits") \
-M(CGROUP_REMOVE, "cgroup.remove", "pod-worker/*", "resource-manager", "pod_uid:text", "", "kill what is left in the pod's cgroup and remove it") \
+M(CGROUP_LIST, "cgroup.list", "garbage-collector", "resource-manager", "", "uids:list", "the uids of all pods that have a cgroup") \
+M(CGROUP_REMOVE, "cgroup.remove", "*", "resource-manager", "pod_uid:text", "", "kill what is left in the pod's cgroup and remove it") \
 M(PROBE_SET, "probe.set", "pod-worker/*", "probe-manager", "pod_uid:text pod:map pod_ip:text? containers:list terminating:bool?", "-", "all that is to be probed of a pod: {name id started_at started} of its running containers; replaces what was") \
 M(PROBE_RESULT, "probe.result", "probe-manager", "pod-worker/*", "container:text id:text probe:text result:text message:text?", "-", "a probe's published result changed: liveness readiness startup; success failure") \
 M(HOOK_RUN, "hook.run", "pod-worker/*", "probe-manager", "pod:map pod_ip:text? container:text id:text handler:map", "", "run a lifecycle handler; a failure comes back as a fault") \

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 // cmocka wants these before it
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include <cmocka.h>
 
@@ -57,11 +58,40 @@ one_dead_container_of_each_name_and_the_newest_sandbox_are_kept (void **state)
     world_check_plans (ROWS, COUNT_OF (ROWS));
 }
 
+/* --maximum-dead-containers-per-container and --minimum-container-ttl-duration. */
+static void
+how_many_are_kept_and_for_how_long_is_configured (void **state)
+{
+    (void) state;
+    static const struct {
+        int64_t kept, least_s;
+        const char *plan;
+    } LIMITS[] = {
+        { 0, 0, "remove(m) remove(l) remove(k)" },
+        { 2, 0, "remove(k)" },
+        { 3, 0, "" },
+        { -1, 0, "" },
+        { 0, 60, "remove(k) wake 110" },
+    };
+    for (size_t i = 0; i < COUNT_OF (LIMITS); i++) {
+        OWNED (world_destroy)
+        world_t *world = world_new (NULL, "sandbox s ready; main n running restarts 4 created 95;"
+                                          "main m exited restarts 3 created 90;"
+                                          "main l exited restarts 2 created 50;"
+                                          "main k exited restarts 1 created 10");
+        world->local->dead_kept = LIMITS[i].kept;
+        world->local->dead_least_ns = LIMITS[i].least_s * NS_PER_S;
+        OWNED (free_text) char *plan = world_plan (world);
+        world_check ("limits", LIMITS[i].plan, plan);
+    }
+}
+
 int
 main (void)
 {
     const struct CMUnitTest TESTS[] = {
         cmocka_unit_test (one_dead_container_of_each_name_and_the_newest_sandbox_are_kept),
+        cmocka_unit_test (how_many_are_kept_and_for_how_long_is_configured),
     };
     return cmocka_run_group_tests (TESTS, NULL, NULL);
 }
