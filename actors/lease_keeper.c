@@ -98,9 +98,12 @@ static void
 fail (keeper_t *self, const char *what, const fault_t *fault)
 {
     int64_t now = clock_monotonic_ms() * NS_PER_MS;
-    if (!self->is_failing)
+    // a node that is not registered yet is no news
+    if (fault->code == FAULT_NOT_FOUND)
+        LOG_V (1, "%s, will retry lease=%s err=%s", what, self->node_name, fault->text);
+    else if (!self->is_failing)
         LOG_WARNING ("%s, will retry lease=%s err=%s", what, self->node_name, fault->text);
-    self->is_failing = true;
+    self->is_failing = fault->code != FAULT_NOT_FOUND;
     backoff_next (&self->backoff, &RETRY, now, now);
     pause_for (self, self->backoff.wait_ns / NS_PER_MS);
 }

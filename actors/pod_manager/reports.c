@@ -19,6 +19,7 @@ report_pod (manager_t *self, managed_pod_t *entry)
         node_set (tree, &body, "status", node_copy (tree, tree_root (entry->status)));
     node_set_bool (tree, &body, "finished", is_off && !entry->may_run);
     node_set_bool (tree, &body, "running", entry->may_run);
+    node_set_bool (tree, &body, "terminating", entry->is_removed);
     if (mirror)
         node_set (tree, &body, "mirror", node_copy (tree, tree_root (mirror->pod)));
     actor_send (self->actor, "status-reporter", MSG_POD_REPORT, &body);

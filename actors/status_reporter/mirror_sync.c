@@ -10,7 +10,7 @@
 static bool
 may_have_mirror (const entry_t *self)
 {
-    return self->kind == ENTRY_STATIC && !self->is_terminating && !self->is_finished;
+    return self->kind == ENTRY_STATIC && !self->is_terminating;
 }
 
 bool

@@ -36,7 +36,7 @@ typedef struct {
     uint64_t sending; // what is under way
     bool is_running;  // containers may still run
     bool is_finished; // nothing of it is left on the node
-    bool is_terminating;  // it is being stopped
+    bool is_terminating;  // its source has it no more
     bool is_deleting;     // the API object has its deletionTimestamp
     bool is_deleted;      // we have deleted the API object
     bool is_mirror_wrong; // the mirror is another pod's, or is being deleted
