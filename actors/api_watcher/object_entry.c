@@ -350,8 +350,7 @@ set_read (const object_entry_t *self, tree_t *tree, node_t *row)
     if (self->object)
         set_object (self, tree, row, tree_root (self->object));
     if (self->object && self->volume)
-        node_set (tree, node_get_mutable (row, "object"), "volume",
-                  node_copy (tree, tree_root (self->volume)));
+        node_set (tree, row, "volume", node_copy (tree, tree_root (self->volume)));
     node_set_text (tree, row, "error", self->error);
 }
 

@@ -426,9 +426,9 @@ a_claim_comes_with_its_volume (void **state)
     api_answer (api_expect (self.server, "GET /api/v1/persistentvolumes/v"), 200, NULL,
                 "{\"metadata\": {\"name\": \"v\"}}");
     OWNED (received_destroy) received_t *message = peer_expect (self.worker, MSG_OBJECT_STATE);
-    const node_t *object = node_get (node_item (node_get (message->body, "objects"), 0), "object");
-    assert_string_equal (name_of (object), "c");
-    assert_string_equal (name_of (node_get (object, "volume")), "v");
+    const node_t *row = node_item (node_get (message->body, "objects"), 0);
+    assert_string_equal (name_of (node_get (row, "object")), "c");
+    assert_string_equal (name_of (node_get (row, "volume")), "v");
     fixture_end (&self);
 }
 

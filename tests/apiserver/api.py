@@ -315,12 +315,17 @@ class Api:
             self.server.cluster.admit(target.resource, item, old, user)
 
     async def _finish_update(self, target, old, item):
-        stored = self.store.replace(target.resource, old, item)
-        if 'deletionTimestamp' in stored['metadata'] and not stored['metadata'].get('finalizers') \
-                and old['metadata'].get('finalizers') and stored['metadata'].get('deletionGracePeriodSeconds', 0) == 0:
-            self.store.remove(target.resource, stored)
+        stored = self.finish_update(target.resource, old, item)
         if target.resource.kind == 'CertificateSigningRequest' and signing.is_approved(stored):
             stored = await self.server.sign(stored)
+        return stored
+
+    def finish_update(self, resource, old, item):
+        """Store an updated object; one that is deleted and lost its last finalizer goes."""
+        stored = self.store.replace(resource, old, item)
+        if 'deletionTimestamp' in stored['metadata'] and not stored['metadata'].get('finalizers') \
+                and old['metadata'].get('finalizers') and stored['metadata'].get('deletionGracePeriodSeconds', 0) == 0:
+            self.store.remove(resource, stored)
         return stored
 
     # --- deleting

@@ -160,7 +160,7 @@ class Server:
             change(new)
             if resource == 'pods':
                 pods.count_generation(old, new)
-            return self.store.replace(of(resource), old, new)
+            return self.api.finish_update(of(resource), old, new)
         return self.call(run)
 
     def delete(self, resource, name, namespace, options=None):
