@@ -1,11 +1,11 @@
 #include "cubelet/node_identity.h"
-#include "cubelet/file_read.h"
+#include "cubelet/cgroup_read.h"
 #include "cubelet/initial_node.h"
 #include "cubelet/memory.h"
 #include <string.h>
 #include <sys/utsname.h>
 
-#define FILE_BYTES_MAX (64 * 1024)
+#define FILE_BYTES_MAX 4096
 #define BLANKS " \t\r\n"
 
 static const char *const MACHINE_ID[] = { "/etc/machine-id", "/var/lib/dbus/machine-id", NULL };
@@ -23,10 +23,10 @@ static char *
 read_first (const char *root, const char *const *paths)
 {
     for (; *paths; paths++) {
-        fault_t ignored = { 0 };
+        // not file_read: files of /proc say that they have no bytes
+        char text[FILE_BYTES_MAX];
         OWNED (free_text) char *path = text_format ("%s%s", root, *paths);
-        OWNED (free_text) char *text = file_read (path, FILE_BYTES_MAX, NULL, &ignored);
-        if (!text)
+        if (!short_file_read (path, text, sizeof text))
             continue;
         const char *begin = text + strspn (text, BLANKS);
         size_t size = strlen (begin);
