@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define ROOM_MIN 512
+
 static void
 cannot_read (const char *path, fault_t *fault)
 {
@@ -14,21 +16,43 @@ cannot_read (const char *path, fault_t *fault)
                path, strerror (errno));
 }
 
-/* Reads up to `room` bytes; fewer when the file shrank meanwhile. */
+/* Reads until `room` bytes are there or the file ends. */
 static ssize_t
 read_up_to (int fd, char *bytes, size_t room)
 {
     size_t used = 0;
-    for (ssize_t got; used < room; used += (size_t) got) {
-        got = read (fd, bytes + used, room - used);
-        if (got < 0 && errno == EINTR)
-            got = 0;
-        else if (got < 0)
-            return -1;
-        else if (got == 0)
+    while (used < room) {
+        ssize_t got = read (fd, bytes + used, room - used);
+        if (got == 0)
             break;
+        if (got > 0)
+            used += (size_t) got;
+        else if (errno != EINTR)
+            return -1;
     }
     return (ssize_t) used;
+}
+
+/* Everything to the end of the file or `limit` + 1 bytes, owned, with a NUL behind it: what proc
+   and sys say of a file's size is not so. NULL with errno. */
+static char *
+read_to_end (int fd, size_t room, size_t limit, size_t *size_p)
+{
+    OWNED (free_text) char *bytes = NULL;
+    size_t used = 0;
+    for (bool is_more = true; is_more && used <= limit; room *= 2) {
+        if (room > limit)
+            room = limit + 1;
+        bytes = memory_grow (bytes, room + 1, 1);
+        ssize_t got = read_up_to (fd, bytes + used, room - used);
+        if (got < 0)
+            return NULL;
+        used += (size_t) got;
+        is_more = used == room;
+    }
+    bytes[used] = '\0';
+    *size_p = used;
+    return STEAL (bytes);
 }
 
 char *
@@ -45,14 +69,19 @@ file_read (const char *path, size_t limit, size_t *size_p, fault_t *fault)
                    S_ISREG (info.st_mode) ? "is too large" : "is not a regular file");
         return NULL;
     }
-    OWNED (free_text) char *bytes = memory_new ((size_t) info.st_size + 1, 1);
-    ssize_t size = read_up_to (fd, bytes, (size_t) info.st_size);
-    if (size < 0) {
+    size_t size = 0;
+    OWNED (free_text)
+    char *bytes = read_to_end (fd, ROOM_MIN + (size_t) info.st_size, limit, &size);
+    if (!bytes) {
         cannot_read (path, fault);
         return NULL;
     }
+    if (size > limit) {
+        fault_set (fault, FAULT_INVALID, "cannot read %s: it is too large", path);
+        return NULL;
+    }
     if (size_p)
-        *size_p = (size_t) size;
+        *size_p = size;
     return STEAL (bytes);
 }
 

@@ -147,6 +147,9 @@ the_machine_says_who_it_is (void **state)
     write_file (root, "/sys/class/dmi/id/product_uuid", "4C4C\n");
     info = node_identity_read (root, tree);
     assert_string_equal (node_get_text (&info, "systemUUID", ""), "4C4C");
+    // of this machine: files of proc say that they are empty
+    info = node_identity_read ("", tree);
+    assert_int_equal (strlen (node_get_text (&info, "bootID", "")), 36);
     OWNED (free_text) char *command = text_format ("rm -r %s", root);
     assert_int_equal (system (command), 0);
 }
