@@ -79,22 +79,44 @@ free_name (void **name_p)
     *name_p = NULL;
 }
 
+/* The pod as it is decided about, and those that count beside it; all of it in `tree`. */
+typedef struct {
+    pod_t pod;
+    pod_demand_t demand;
+    admission_node_t node;
+    managed_pod_t **entries;
+    const pod_demand_t **demands;
+    size_t count;
+} question_t;
+
+static int
+ask (manager_t *self, managed_pod_t *entry, const node_t *pod, tree_t *tree, question_t *out,
+     fault_t *fault)
+{
+    size_t room = zlistx_size (self->pods);
+    out->entries = tree_alloc (tree, room * sizeof (*out->entries));
+    out->demands = tree_alloc (tree, room * sizeof (*out->demands));
+    out->count = collect_others (self, entry, out->entries, out->demands);
+    out->node = node_of (self);
+    if (pod_decode (pod, tree, &out->pod, fault) < 0)
+        return -1;
+    pod_demand_read (&out->pod, tree, &out->demand);
+    return 0;
+}
+
 bool
 admission_decide (manager_t *self, managed_pod_t *entry)
 {
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *tree = tree_new();
-    size_t room = zlistx_size (self->pods);
-    managed_pod_t **entries = tree_alloc (tree, room * sizeof (*entries));
-    const pod_demand_t **demands = tree_alloc (tree, room * sizeof (*demands));
-    size_t count = collect_others (self, entry, entries, demands);
-    pod_t pod;
+    question_t question = { 0 };
+    node_t given = allocation_apply (entry, tree_root (entry->pod), tree);
     admission_t decision = { .reason = "UnexpectedAdmissionError", .message = fault.text };
-    admission_node_t node = node_of (self);
-    if (pod_decode (tree_root (entry->pod), tree, &pod, &fault) == 0)
-        pod_admit (&pod, &entry->demand, demands, count, &node, tree, &decision);
+    if (ask (self, entry, &given, tree, &question, &fault) == 0)
+        pod_admit (&question.pod, &question.demand, question.demands, question.count,
+                   &question.node, tree, &decision);
     if (decision.reason) {
-        reject (self, entry, &pod, &decision);
+        reject (self, entry, &question.pod, &decision);
         return false;
     }
     if (decision.victims.count > 0 && !entry->victims) {
@@ -102,7 +124,22 @@ admission_decide (manager_t *self, managed_pod_t *entry)
         zlistx_set_destructor (entry->victims, free_name);
     }
     for (size_t i = 0; i < decision.victims.count; i++)
-        preempt (self, entry, entries[decision.victims.items[i]]);
+        preempt (self, entry, question.entries[decision.victims.items[i]]);
+    return true;
+}
+
+bool
+admission_decide_resize (manager_t *self, managed_pod_t *entry, tree_t *tree,
+                         resize_decision_t *out)
+{
+    fault_t fault = { 0 };
+    question_t question = { 0 };
+    if (ask (self, entry, tree_root (entry->pod), tree, &question, &fault) < 0) {
+        LOG_WARNING ("Pod not understood pod=%s err=%s", entry->full_name, fault.text);
+        return false;
+    }
+    pod_resize_decide (&question.pod, &question.demand, question.demands, question.count,
+                       &question.node, tree, out);
     return true;
 }
 

@@ -13,6 +13,9 @@ managed_free (managed_pod_t *self)
     free (self->fail_message);
     tree_destroy (&self->pod);
     tree_destroy (&self->status);
+    tree_destroy (&self->allocation);
+    free (self->resize_reason);
+    free (self->resize_message);
     askers_destroy (&self->evictors);
     zlistx_destroy (&self->victims);
     free (self);
@@ -48,7 +51,8 @@ managed_set_pod (managed_pod_t *entry, const node_t *pod, fault_t *fault)
     tree_t *tree = tree_copy (pod);
     OWNED (tree_destroy) tree_t *scratch = tree_new();
     pod_t decoded;
-    if (pod_decode (tree_root (tree), scratch, &decoded, fault) < 0) {
+    node_t given = allocation_apply (entry, tree_root (tree), scratch);
+    if (pod_decode (&given, scratch, &decoded, fault) < 0) {
         tree_destroy (&tree);
         return fault_wrap (fault, "the pod");
     }

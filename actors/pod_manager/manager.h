@@ -7,6 +7,7 @@
    admission.c     who is admitted; who is refused; who makes room
    workers.c       one worker per pod: starting, telling, stopping it
    words.c         what workers and the runtime say
+   resize.c        what pods have been given when they ask for other resources
    evictions.c     pods that others want failed
    reports.c       what the status-reporter, GET /pods and others are told */
 #pragma once
@@ -15,6 +16,7 @@
 #include "cubelet/node_facts.h"
 #include "cubelet/pod_admission.h"
 #include "cubelet/pod_names.h"
+#include "cubelet/pod_resize.h"
 #include <czmq.h>
 
 #define SOURCE_API "api"
@@ -47,6 +49,10 @@ typedef struct {
     bool is_failing;      // to be stopped with fail_reason and fail_message
     char *fail_reason, *fail_message;
     opt_int_t fail_grace_s;
+    tree_t *allocation;  // the resources it was given (pod_resize.h); NULL: those of its spec
+    bool was_resized;    // they were others once
+    char *resize_reason; // why it does not get those it asks for; NULL: it does
+    char *resize_message;
     askers_t *evictors; // wait until its containers have stopped
     zlistx_t *victims;  // uids: those that make room for it
 } managed_pod_t;
@@ -68,6 +74,8 @@ typedef struct {
     tree_t *node;      // the Node as the API server has it; NULL: the initial one of the arguments
     bool memory_pressure, disk_pressure, pid_pressure;
     bool has_app_armor;
+    tree_t *checkpoint; // allocated_pods_state as it was at the start; NULL: there was none
+    uint64_t write_timer;
     bool is_joined; // somebody takes reports
     node_facts_t facts;
     int64_t sync_ms;
@@ -139,8 +147,34 @@ void mirrors_report_orphans (manager_t *self);
 /* Lets the pod in: true. Else it is rejected, with event and status. */
 bool admission_decide (manager_t *self, managed_pod_t *entry);
 
+/* Whether the pod may have the resources that its spec asks for. False when it is not understood.
+ */
+bool admission_decide_resize (manager_t *self, managed_pod_t *entry, tree_t *tree,
+                              resize_decision_t *out);
+
 /* True when nobody who makes room for it still runs. */
 bool admission_has_room (manager_t *self, const managed_pod_t *entry);
+
+// ---- resize.c ----
+
+/* Reads the checkpoint; starts the clock of the retries. */
+void allocations_read (manager_t *self);
+void resizes_begin (manager_t *self);
+
+/* Gives a new pod what it had before a restart, else what its spec asks for. */
+void allocation_begin (manager_t *self, managed_pod_t *entry);
+
+/* The pod with what it has been given, in `tree`. */
+node_t allocation_apply (const managed_pod_t *entry, const node_t *pod, tree_t *tree);
+
+/* Has the checkpoint written soon. */
+void allocations_changed (manager_t *self);
+
+/* Gives the pod what its spec asks for, if that can be; true when something was given. */
+bool resize_consider (manager_t *self, managed_pod_t *entry);
+
+/* Tries those that wait again: there may be room now. */
+void resizes_retry (manager_t *self);
 
 // ---- workers.c ----
 

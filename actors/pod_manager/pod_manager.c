@@ -166,6 +166,7 @@ stop (void **self_p)
         zlistx_destroy (lists[i]);
     tree_destroy (&self->args);
     tree_destroy (&self->node);
+    tree_destroy (&self->checkpoint);
     free (self);
     *self_p = NULL;
 }
@@ -194,6 +195,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     }
     NODE_EACH (node_get (args, "sources"), source)
     zlistx_add_end (self->pending, text_copy (node_as_text (source, "")));
+    allocations_read (self);
+    resizes_begin (self);
     actor_timer (actor, self->sync_ms, sync_all, NULL);
     actor_request (actor, "supervisor", MSG_ACTOR_LIST, NULL, LIST_DEADLINE_MS, on_actors, NULL, 0);
     return self;

@@ -36,6 +36,14 @@ is_running_already (manager_t *self, const char *uid)
 }
 
 static void
+begin_pod (manager_t *self, managed_pod_t *entry)
+{
+    entry->state = POD_WAITING;
+    resize_consider (self, entry); // asked for while we were away
+    pod_start (self, entry);
+}
+
+static void
 add_pod (manager_t *self, const node_t *pod, const char *source)
 {
     fault_t fault = { 0 };
@@ -47,11 +55,13 @@ add_pod (manager_t *self, const node_t *pod, const char *source)
                      fault.text);
         return;
     }
+    if (is_api (source))
+        allocation_begin (self, entry);
     LOG_INFO ("SyncLoop ADD source=%s pod=%s uid=%s", source, entry->full_name, entry->uid);
     // One that is over or on its way out may have left something here: the worker cleans up.
     bool is_ending = managed_is_deleted (entry) || managed_is_terminal (entry);
     if (is_running_already (self, entry->uid) || is_ending || admission_decide (self, entry))
-        pod_start (self, entry);
+        begin_pod (self, entry);
 }
 
 static const char *
@@ -110,8 +120,11 @@ update_pod (manager_t *self, managed_pod_t *entry, const node_t *pod, const char
                   : change == POD_CHANGED ? "UPDATE"
                                           : "RECONCILE",
                   source, entry->full_name, entry->uid);
+        bool is_resized = change == POD_CHANGED && resize_consider (self, entry);
         if (entry->state == POD_ACTIVE)
             worker_sync (self, entry);
+        if (is_resized)
+            resizes_retry (self);
     }
     if (change == POD_DELETING && entry->state == POD_WAITING)
         pod_start (self, entry); // to find out that there is nothing, or to wait its turn
@@ -134,12 +147,15 @@ remove_pod (manager_t *self, managed_pod_t *entry)
         entry->state == POD_ACTIVE || (entry->state == POD_REJECTED && entry->may_run);
     if (has_worker) {
         worker_sync (self, entry);
+        resizes_retry (self); // what it had counts as free
         return;
     }
     evictions_answer (self, entry);
     report_forget (self, entry->uid);
     managed_forget (self, entry);
+    allocations_changed (self);
     pods_start_waiting (self);
+    resizes_retry (self);
 }
 
 // ---- sets ----

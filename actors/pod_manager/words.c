@@ -61,6 +61,7 @@ pod_ended (manager_t *self, managed_pod_t *entry)
     else if (entry->is_removed || entry->is_orphan) {
         report_forget (self, entry->uid);
         managed_forget (self, entry);
+        allocations_changed (self);
         mirrors_report_orphans (self);
     }
     else {
@@ -115,8 +116,10 @@ on_pod_status (void *state, const message_t *message, fault_t *fault)
     }
     report_pod (self, entry);
     evictions_answer (self, entry);
-    if (could_run && !entry->may_run)
+    if (could_run && !entry->may_run) {
         pods_start_waiting (self);
+        resizes_retry (self);
+    }
     return 0;
 }
 

@@ -28,7 +28,7 @@ worker_sync (manager_t *self, const managed_pod_t *entry)
     node_t body = node_map();
     opt_int_t grace_s = grace_of (entry);
     bool is_stopping = is_leftover (entry) || entry->is_removed || entry->is_failing;
-    node_set (tree, &body, "pod", node_copy (tree, tree_root (entry->pod)));
+    node_set (tree, &body, "pod", allocation_apply (entry, tree_root (entry->pod), tree));
     node_set_bool (tree, &body, "terminate", is_stopping);
     if (is_stopping && grace_s.set)
         node_set_int (tree, &body, "grace", grace_s.value);
@@ -36,6 +36,14 @@ worker_sync (manager_t *self, const managed_pod_t *entry)
         node_set_text (tree, &body, "reason", entry->fail_reason);
         node_set_text (tree, &body, "message", entry->fail_message);
     }
+    if (entry->resize_reason) {
+        node_t pending = node_map();
+        node_set_text (tree, &pending, "reason", entry->resize_reason);
+        node_set_text (tree, &pending, "message", entry->resize_message);
+        node_set (tree, &body, "resize", pending);
+    }
+    if (entry->was_resized)
+        node_set_bool (tree, &body, "resized", true);
     if (entry->is_orphan)
         node_set_bool (tree, &body, "runtime_only", true);
     if (entry->status)

@@ -355,6 +355,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
         return;
     }
     start->id = text_copy (node_get_text (reply->body, "container_id", ""));
+    resize_note_id (self, start->container, start->id);
     OWNED (free_text) char *message = text_format ("Created container: %s", start->container);
     report_event (self, start->container, "Normal", "Created", message);
     if (self->local->is_terminating) {
@@ -449,6 +450,7 @@ create (worker_t *self, start_t *start)
         return;
     }
     start_key_t key = key_of (start->container);
+    resize_note (self, container, "");
     call_runtime (self, MSG_CRI_CREATE_CONTAINER, &body, on_created, &key, sizeof key);
 }
 

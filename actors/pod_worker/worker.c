@@ -140,6 +140,7 @@ step_once (worker_t *self)
     if (plan->is_terminating && !self->is_finished && clean_up (self, plan))
         finish (self);
     note_stopped (self, plan);
+    resize (self);
     if (plan->is_stopped && self->uncgroup == WORK_DONE)
         self->local->is_finishing = true;
     make_status (self);
@@ -223,6 +224,10 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
         return -1;
     // Also without a change: labels may stand in files, tokens age, and messages get lost.
     volumes_changed (self);
+    const node_t *pending = node_get (body, "resize");
+    pod_local_set_resize_pending (self->local, node_get_text (pending, "reason", NULL),
+                                  node_get_text (pending, "message", NULL));
+    self->was_resized = self->was_resized || node_get_bool (body, "resized", false);
     if (!self->status && node_get (body, "status"))
         self->status = tree_copy (node_get (body, "status"));
     if (node_get_bool (body, "terminate", false)) {
@@ -313,10 +318,12 @@ static void
 stop (void **self_p)
 {
     worker_t *self = *self_p;
-    tree_t **const trees[] = { &self->args,     &self->pod_tree,         &self->status,
-                               &self->volumes,  &self->images,           &self->probed,
-                               &self->reported, &self->listed_sandboxes, &self->refs,
-                               &self->objects,  &self->tokens,           &self->handlers };
+    tree_t **const trees[] = {
+        &self->args,         &self->pod_tree,         &self->status,   &self->volumes,
+        &self->images,       &self->probed,           &self->reported, &self->actuated,
+        &self->resize_steps, &self->listed_sandboxes, &self->refs,     &self->objects,
+        &self->tokens,       &self->handlers
+    };
     for (size_t i = 0; i < COUNT_OF (trees); i++)
         tree_destroy (trees[i]);
     pod_seen_destroy (&self->seen);
@@ -339,6 +346,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->local = pod_local_new();
     self->images = tree_new();
     *tree_root (self->images) = node_map();
+    self->actuated = tree_new();
+    *tree_root (self->actuated) = node_map();
     self->starts = container_starts_new();
     void *state = self;
     if (facts_decode (self, fault) < 0) {

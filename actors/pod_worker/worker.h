@@ -7,6 +7,7 @@
    sandbox.c     the sandbox's actions
    container.c   stopping and removing containers
    start.c       the chain that starts a container
+   resize.c      new cpu and memory for running containers
    files.c       the files it mounts: hosts file, termination log
    facts.c       the node's facts from the worker's arguments
    report.c      status, events, probes */
@@ -81,6 +82,11 @@ typedef struct {
     size_t statuses_asked;    // of the first listing, not answered yet
     bool is_stepping;         // guards against a step within a step ...
     bool needs_step;          // ... which is made after it
+    tree_t *actuated;         // container name -> {id spec resources}: what it was given (resize.c)
+    tree_t *resize_steps;     // of the resize under way; NULL: none
+    size_t resize_next;       // which of them
+    int64_t resize_retry_at;  // ns; after a failed one
+    bool was_resized;         // at some time: what adopted containers have is not known
     uint64_t wake_timer;
     uint64_t retry_timer;
 } worker_t;
@@ -196,6 +202,15 @@ hook_run (worker_t *self, const container_t *container, const char *id, const ha
 
 /* The list of starts under way, empty; zlistx_destroy frees it. */
 zlistx_t *container_starts_new (void);
+
+// ---- resize.c ----
+
+/* Begins what is to be changed of running containers' resources, if anything is. */
+void resize (worker_t *self);
+
+/* Notes that the container is given what the pod says now; the id may follow. */
+void resize_note (worker_t *self, const container_t *container, const char *id);
+void resize_note_id (worker_t *self, const char *container, const char *id);
 
 // ---- report.c ----
 

@@ -55,6 +55,9 @@ pod_local_destroy (pod_local_t **self_p)
     free (self->sandboxes);
     free (self->terminate_reason);
     free (self->terminate_message);
+    free (self->resize_reason);
+    free (self->resize_message);
+    free (self->resize_error);
     free (self);
     *self_p = NULL;
 }
@@ -448,6 +451,26 @@ void
 pod_local_set_step (pod_local_t *self, const char *container, container_step_t step)
 {
     container_of (self, container)->step = step;
+}
+
+void
+pod_local_set_resize_pending (pod_local_t *self, const char *reason, const char *message)
+{
+    set_text (&self->resize_reason, reason);
+    set_text (&self->resize_message, message);
+}
+
+void
+pod_local_set_resizing (pod_local_t *self, bool is_resizing, const char *error)
+{
+    self->is_resizing = is_resizing;
+    set_text (&self->resize_error, error);
+}
+
+void
+pod_local_set_needs_restart (pod_local_t *self, const char *id)
+{
+    instance_of (self, id)->needs_restart = true;
 }
 
 void

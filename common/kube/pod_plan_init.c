@@ -100,6 +100,10 @@ kill_sidecar_if_due (walk_t *walk, size_t index, const container_t *container,
             plan_text (plan, "Init container %s %s", container->name, PROBES[i].what));
         return;
     }
+    if (known->needs_restart)
+        kill_and_restart (
+            walk, index, instance, KILL_OTHER,
+            plan_text (plan, "Init container %s resize requires restart", container->name));
 }
 
 static void

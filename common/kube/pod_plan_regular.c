@@ -33,7 +33,7 @@ plan_ephemeral (planner_t *self)
 
 // ---- reasons to kill one that runs ----
 
-typedef enum { DEFINITION_CHANGED, LIVENESS_FAILED, STARTUP_FAILED, NO_REASON } reason_t;
+typedef enum { DEFINITION_CHANGED, LIVENESS_FAILED, STARTUP_FAILED, RESIZED, NO_REASON } reason_t;
 
 static const struct {
     const char *what; // in the Killing event
@@ -42,6 +42,7 @@ static const struct {
     [DEFINITION_CHANGED] = { "definition changed", KILL_OTHER },
     [LIVENESS_FAILED] = { "failed liveness probe", KILL_LIVENESS },
     [STARTUP_FAILED] = { "failed startup probe", KILL_STARTUP },
+    [RESIZED] = { "resize requires restart", KILL_OTHER },
 };
 
 static reason_t
@@ -53,7 +54,9 @@ reason_to_kill (const planner_t *self, const container_t *container,
         return DEFINITION_CHANGED;
     if (known->probes[LOCAL_LIVENESS] == RESULT_FAILURE)
         return LIVENESS_FAILED;
-    return known->probes[LOCAL_STARTUP] == RESULT_FAILURE ? STARTUP_FAILED : NO_REASON;
+    if (known->probes[LOCAL_STARTUP] == RESULT_FAILURE)
+        return STARTUP_FAILED;
+    return known->needs_restart ? RESIZED : NO_REASON;
 }
 
 /* A container that runs. Returns true when it is kept. */
@@ -70,11 +73,12 @@ plan_running (planner_t *self, const container_t *container, const container_see
     else if (reason == NO_REASON)
         return true;
     else {
-        kill.is_restart =
-            reason == DEFINITION_CHANGED || restarts_on_failure (self->pod, container);
+        kill.is_restart = reason == DEFINITION_CHANGED || reason == RESIZED
+                          || restarts_on_failure (self->pod, container);
         kill.reason = REASONS[reason].kill_reason;
-        kill.message = plan_text (self, "Container %s %s%s", container->name, REASONS[reason].what,
-                                  kill.is_restart ? ", will be restarted" : "");
+        kill.message =
+            plan_text (self, "Container %s %s%s", container->name, REASONS[reason].what,
+                       kill.is_restart && reason != RESIZED ? ", will be restarted" : "");
     }
     plan_kill (self, kill);
     if (kill.is_restart)

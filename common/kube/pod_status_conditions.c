@@ -244,6 +244,21 @@ append_disruption_target (builder_t *self, node_t *list)
         node_append (self->tree, list, node_copy (self->tree, old));
 }
 
+/* Those of a change of resources that waits or is under way. */
+static void
+append_resize (builder_t *self, node_t *list)
+{
+    const pod_local_t *local = self->local;
+    if (local->resize_reason)
+        append (
+            self, list,
+            (condition_t){ "PodResizePending", true, local->resize_reason, local->resize_message });
+    if (local->is_resizing)
+        append (self, list,
+                (condition_t){ "PodResizeInProgress", true, local->resize_error ? "Error" : NULL,
+                               local->resize_error });
+}
+
 node_t
 status_conditions (builder_t *self)
 {
@@ -252,6 +267,7 @@ status_conditions (builder_t *self)
     NODE_EACH (others, condition)
     if (is_foreign (node_get_text (condition, "type", "")))
         node_append (self->tree, &list, node_copy (self->tree, condition));
+    append_resize (self, &list);
     append_disruption_target (self, &list);
     append (self, &list, ready_to_start (self));
     append (self, &list, initialized (self));

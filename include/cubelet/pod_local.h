@@ -47,6 +47,7 @@ typedef struct {
     char *id;
     local_result_t probes[LOCAL_PROBE_COUNT];
     bool post_start_failed;
+    bool needs_restart;    // a resize asks for it
     bool is_killing;       // a kill has begun (Killing event, preStop, waiting for its turn)
     bool is_restart;       // ... and it is to be started again whatever the restart policy
     bool is_pod_kill;      // ... because the whole pod goes
@@ -84,6 +85,10 @@ typedef struct pod_local {
     bool is_creating_sandbox;
     int64_t sandbox_retry_at;
     bool is_deadline_noted; // the DeadlineExceeded event is out
+    char *resize_reason;    // why a resize is not accepted (Deferred, Infeasible); NULL: none waits
+    char *resize_message;
+    bool is_resizing;   // an accepted one is being carried out
+    char *resize_error; // what keeps it from getting on; NULL: nothing
     container_local_t **containers;
     size_t container_count;
     instance_local_t **instances;
@@ -129,6 +134,15 @@ void pod_local_set_step (pod_local_t *self, const char *container, container_ste
 /* The postStart hook of this instance failed: the next plan kills it. Call pod_local_failed for
    START_CONTAINER with PostStartHookError as well. */
 void pod_local_set_post_start_failed (pod_local_t *self, const char *id);
+
+/* The resize asked for is not accepted, and why; NULL: nothing is held back. Copied. */
+void pod_local_set_resize_pending (pod_local_t *self, const char *reason, const char *message);
+
+/* An accepted resize is under way (or over), and what keeps it from getting on (NULL: nothing). */
+void pod_local_set_resizing (pod_local_t *self, bool is_resizing, const char *error);
+
+/* A resize asks for this instance to be started anew: the next plan kills it. */
+void pod_local_set_needs_restart (pod_local_t *self, const char *id);
 
 /* What PROBE_RESULT says about the instance. */
 void

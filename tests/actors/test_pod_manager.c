@@ -260,6 +260,49 @@ a_critical_pod_waits_for_its_room (void **state)
     expect_worker (&scene, "pod-worker/ns_vital_s1");
 }
 
+// ---- resize ----
+
+#define SIZED(uid, cpu)                                                                            \
+    "{\"metadata\": {\"name\": \"" uid "\", \"namespace\": \"ns\", \"uid\": \"" uid                \
+    "\"}, \"spec\": "                                                                              \
+    "{\"containers\": [{\"name\": \"c\", \"image\": \"i\", \"resources\": {\"requests\": "         \
+    "{\"cpu\": \"" cpu "\"}}}]}}"
+
+/* The next sync that has this much CPU, whose pending reason is `reason` ("": none). */
+static void
+expect_sized (peer_t *worker, const char *cpu, const char *reason)
+{
+    for (bool is_found = false; !is_found;) {
+        OWNED (received_destroy) received_t *sync = peer_expect (worker, MSG_POD_SYNC);
+        const node_t *container =
+            node_item (node_at (sync->body, "pod", "spec", "containers", NULL), 0);
+        const char *given =
+            node_as_text (node_at (container, "resources", "requests", "cpu", NULL), "");
+        const char *pending = node_as_text (node_at (sync->body, "resize", "reason", NULL), "");
+        is_found = strcmp (given, cpu) == 0 && strcmp (pending, reason) == 0;
+    }
+}
+
+static void
+a_resize_waits_for_room (void **state)
+{
+    (void) state;
+    OWNED (scene_close) scene_t scene = scene_open (JOINED_ARGS, "");
+    send_set (&scene, "file", "");
+    send_pod (&scene, "u1", SIZED ("u1", "1"));
+    peer_t *first = expect_worker (&scene, "pod-worker/ns_u1_u1");
+    send_pod (&scene, "u2", SIZED ("u2", "1"));
+    peer_t *second = expect_worker (&scene, "pod-worker/ns_u2_u2");
+    send_pod (&scene, "u1", SIZED ("u1", "9"));
+    expect_sized (first, "1", "Infeasible");
+    send_pod (&scene, "u1", SIZED ("u1", "1500m"));
+    expect_sized (first, "1", "Deferred");
+    // who is new is judged by what the others have, not by what they ask for
+    send_pod (&scene, "u2", SIZED ("u2", "500m"));
+    expect_sized (second, "500m", "");
+    expect_sized (first, "1500m", "");
+}
+
 // ---- deletion ----
 
 static void
@@ -506,6 +549,7 @@ main (void)
         cmocka_unit_test (pressure_keeps_pods_out),
         cmocka_unit_test (what_ran_before_is_not_admitted_again),
         cmocka_unit_test (a_critical_pod_waits_for_its_room),
+        cmocka_unit_test (a_resize_waits_for_room),
         cmocka_unit_test (a_deleted_pod_is_reported_until_it_is_gone),
         cmocka_unit_test (a_pod_that_vanishes_is_stopped),
         cmocka_unit_test (its_own_status_coming_back_is_no_news_for_the_worker),

@@ -250,6 +250,26 @@ do_hook_failed (world_t *self, const statement_t *s)
 }
 
 static void
+do_needs_restart (world_t *self, const statement_t *s)
+{
+    pod_local_set_needs_restart (self->local, word_at (s, 1));
+}
+
+static void
+do_resize_pending (world_t *self, const statement_t *s)
+{
+    OWNED (free_text) char *message = sentence (word_at (s, 2));
+    pod_local_set_resize_pending (self->local, word_at (s, 1), message);
+}
+
+static void
+do_resizing (world_t *self, const statement_t *s)
+{
+    OWNED (free_text) char *error = option (s, "error") ? sentence (option (s, "error")) : NULL;
+    pod_local_set_resizing (self->local, true, error);
+}
+
+static void
 do_left (world_t *self, const statement_t *s)
 {
     OWNED (free_text) char *text = sentence (word_at (s, 2));
@@ -394,6 +414,9 @@ static const struct {
     { "ok", do_ok },
     { "probe", do_probe },
     { "hook-failed", do_hook_failed },
+    { "needs-restart", do_needs_restart },
+    { "resize-pending", do_resize_pending },
+    { "resizing", do_resizing },
     { "left", do_left },
     { "killing", do_killing },
     { "pre-stop", do_pre_stop },

@@ -13,6 +13,8 @@
      ok NAME                     the start went well
      probe ID liveness|readiness|startup success|failure
      hook-failed ID
+     needs-restart ID            a resize asks for it
+     resize-pending REASON MESSAGE | resizing [error MESSAGE]
      left ID TEXT                termination message
      killing ID GRACE S [restart] [pod]        since S
      pre-stop ID running|done S

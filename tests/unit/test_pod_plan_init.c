@@ -95,6 +95,10 @@ static const world_row_t SIDECARS[] = {
       IMAGES "side s0 running; probe s0 startup success; probe s0 liveness failure",
       "kill(s0 30 restart: Init container side failed liveness probe) stop(s0 30) "
       "start(init -1)" },
+    { "a sidecar's resize may need a restart", SIDE_INIT,
+      IMAGES "side s0 running; needs-restart s0",
+      "kill(s0 30 restart: Init container side resize requires restart) stop(s0 30) start(init "
+      "-1)" },
     { "a sidecar of another definition is killed", SIDE_INIT,
       IMAGES "side s0 running hash 1; init i0 running",
       "kill(s0 30 restart: Init container side definition changed) stop(s0 30)" },

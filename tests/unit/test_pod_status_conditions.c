@@ -86,6 +86,18 @@ static const row_t ROWS[] = {
       "DisruptionTarget(TerminationByKubelet: Pod was terminated in response to imminent node "
       "shutdown.) !PodReadyToStartContainers Initialized !Ready(PodFailed) "
       "!ContainersReady(PodFailed)" },
+    { "a resize that waits", REGULAR,
+      UP "a x running; b y running; resize-pending Deferred no_room",
+      "PodResizePending(Deferred: no room) PodReadyToStartContainers Initialized Ready "
+      "ContainersReady" },
+    { "a resize under way comes before a disruption", REGULAR,
+      UP "a x running; b y running; resizing; status {'conditions':[{'type':'DisruptionTarget',"
+         "'status':'True','reason':'R'}]}",
+      "PodResizeInProgress DisruptionTarget(R) PodReadyToStartContainers Initialized Ready "
+      "ContainersReady" },
+    { "a resize that fails", REGULAR, UP "a x running; b y running; resizing error too_low",
+      "PodResizeInProgress(Error: too low) PodReadyToStartContainers Initialized Ready "
+      "ContainersReady" },
     { "a disruption that was there stays", REGULAR,
       UP "a x running; b y running; status {'conditions':[{'type':'DisruptionTarget','status':"
          "'True','reason':'R'}]}",

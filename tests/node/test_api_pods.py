@@ -1,0 +1,171 @@
+"""Pods of an API server: run, refused, deleted, resized; static pods and their mirrors."""
+import json
+import pathlib
+import unittest
+
+from lab import pods
+from lab.agent import NODE, Agent
+from lab.case import LabCase
+from lab.cluster import Cluster, JoinedAgent
+
+
+def bound(name, script=pods.FOREVER, namespace='default', **options):
+    """A Pod that is bound to the lab's node."""
+    pod = pods.pod(name, script, **options)
+    pod['metadata']['namespace'] = namespace
+    pod['spec'].update(nodeName=NODE, automountServiceAccountToken=False)
+    return pod
+
+
+class ApiPods(LabCase):
+    """An agent that is joined to a small cluster."""
+
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.close)
+        self.agent = JoinedAgent(self.containerd, self.cluster)
+        self.addCleanup(self.agent.remove)
+        self.addCleanup(self.containerd.runtime.purge)
+        self.cluster.create({'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': NODE, 'labels': {}}}, None)
+        self.agent.launch()
+        Agent.wait_ready(self.agent)
+        self.addCleanup(lambda: self.agent.running() and self.agent.stop())
+
+    def sandboxes(self):
+        """What the runtime has, as text."""
+        return str(self.containerd.runtime.sandboxes())
+
+    def test_a_pod_runs_and_is_deleted(self):
+        self.cluster.create(bound('web', grace=1))
+        pod = self.agent.wait_api_ready('web')
+        self.assertEqual(pod['status']['observedGeneration'], 1)
+        self.cluster.delete('pods', 'web')
+        self.agent.wait_api_gone('web')
+        self.agent.wait_no_traces(pod['metadata']['uid'])
+
+    def test_a_deletion_by_force_leaves_nothing(self):
+        self.cluster.create(bound('web', grace=1))
+        uid = self.agent.wait_api_ready('web')['metadata']['uid']
+        self.cluster.delete('pods', 'web', gracePeriodSeconds=0)
+        self.agent.wait_no_traces(uid)
+        self.agent.wait('it is off the list', lambda: not self.agent.pods())
+
+    def test_a_shorter_grace_period_counts(self):
+        self.cluster.create(bound('stubborn', 'trap "" TERM; while :; do sleep 0.2; done', grace=600))
+        self.agent.wait_api_ready('stubborn')
+        self.cluster.delete('pods', 'stubborn')
+        self.agent.wait_api_pod('stubborn', 'is being deleted', lambda pod: 'deletionTimestamp' in pod['metadata'])
+        self.cluster.delete('pods', 'stubborn', gracePeriodSeconds=1)
+        self.agent.wait_api_gone('stubborn')
+
+    def test_a_pod_that_does_not_fit_is_refused_and_can_be_deleted(self):
+        self.cluster.create(bound('big', container={'resources': {'requests': {'cpu': '6400'}}}))
+        status = self.agent.wait_api_pod('big', 'Failed', lambda pod: pods.phase(pod) == 'Failed')['status']
+        self.assertEqual(status['reason'], 'OutOfcpu')
+        self.assertRegex(status['message'], r"^Pod was rejected: Node didn't have enough resource: cpu, requested: "
+                         r'6400000, used: 0, capacity: \d+$')
+        self.assertNotIn('conditions', status)
+        self.agent.wait_event('big', 'OutOfcpu')
+        self.cluster.delete('pods', 'big')
+        self.agent.wait_api_gone('big')
+
+    def test_a_finished_pod_is_not_run_again_by_another_agent(self):
+        self.cluster.create(bound('once', 'echo ran', restartPolicy='Never'))
+        before = self.agent.wait_api_pod('once', 'Succeeded', lambda pod: pods.phase(pod) == 'Succeeded')
+        self.agent.stop()
+        self.agent.launch()
+        Agent.wait_ready(self.agent)
+        self.agent.wait('the agent lists it', lambda: self.agent.pods())
+        self.cluster.create(bound('other', grace=1))
+        self.agent.wait_api_ready('other')
+        after = self.cluster.pod('once')
+        self.assertEqual(pods.container(before), pods.container(after))
+        self.cluster.delete('pods', 'once')
+        self.agent.wait_api_gone('once')
+
+    def test_a_readiness_gate_opens(self):
+        self.cluster.create(bound('gated', grace=1, readinessGates=[{'conditionType': 'example.com/open'}]))
+        self.agent.wait_api_pod('gated', 'up but not Ready', lambda pod: pods.condition(pod, 'ContainersReady')
+                                and not pods.condition(pod, 'Ready'))
+
+        def open_gate(pod):
+            pod['status']['conditions'].append({'type': 'example.com/open', 'status': 'True'})
+        self.cluster.edit('pods', 'gated', open_gate)
+        self.agent.wait_api_ready('gated')
+
+    def test_a_pod_is_resized_in_place(self):
+        self.cluster.create(bound('sized', grace=1, container={'resources': {
+            'requests': {'cpu': '100m', 'memory': '32Mi'}, 'limits': {'cpu': '200m', 'memory': '64Mi'}}}))
+        pod = self.agent.wait_api_ready('sized')
+        uid = pod['metadata']['uid']
+
+        def resize(cpu):
+            def change(item):
+                item['spec']['containers'][0]['resources']['limits']['cpu'] = cpu
+                item['spec']['containers'][0]['resources']['requests']['cpu'] = cpu
+            self.cluster.edit('pods', 'sized', change)
+        resize('300m')
+        self.agent.wait_api_pod('sized', 'resized', lambda pod: not pods.condition(pod, 'PodResizeInProgress')
+                                and pods.container(pod).get('resources', {}).get('limits', {}).get('cpu') == '300m')
+        resize('1000')
+        pod = self.agent.wait_api_pod('sized', 'asking for too much', lambda pod: pods.condition(
+            pod, 'PodResizePending'))
+        row = next(row for row in pod['status']['conditions'] if row['type'] == 'PodResizePending')
+        self.assertEqual(row['reason'], 'Infeasible')
+        self.assertRegex(row['message'], r"^Node didn't have enough capacity: cpu, requested: 1000000, capacity: \d+$")
+        resize('250m')
+        pod = self.agent.wait_api_pod('sized', 'resized again', lambda pod: not pods.condition(
+            pod, 'PodResizePending') and not pods.condition(pod, 'PodResizeInProgress')
+            and pods.container(pod).get('resources', {}).get('limits', {}).get('cpu') == '250m')
+        self.assertEqual(pods.container(pod)['restartCount'], 0)
+        state = json.loads((self.agent.root / 'allocated_pods_state').read_text())
+        self.assertEqual(state['pods'][uid]['allocation']['main']['limits']['cpu'], '250m')
+
+        quota = self.cpu_quota(pods.container(pod)['containerID'].split('//')[1])
+        self.assertEqual(quota, 25000)
+
+    def cpu_quota(self, container):
+        """The CPU quota of a container in microseconds of 100 ms, from its cgroup."""
+        tasks = [line.split() for line in self.containerd.ctr('tasks', 'list').splitlines()]
+        pid = next(row[1] for row in tasks if row[0] == container)
+        for line in pathlib.Path(f'/proc/{pid}/cgroup').read_text().splitlines():
+            _, controllers, path = line.split(':', 2)
+            if 'cpu' in controllers.split(','):
+                place = pathlib.Path('/proc/mounts').read_text().splitlines()
+                mount = next(row.split()[1] for row in place if row.split()[2] == 'cgroup'
+                             and 'cpu' in row.split()[3].split(','))
+                return int(pathlib.Path(mount + path, 'cpu.cfs_quota_us').read_text())
+            if not controllers and pathlib.Path(f'/sys/fs/cgroup{path}/cpu.max').exists():
+                return int(pathlib.Path(f'/sys/fs/cgroup{path}/cpu.max').read_text().split()[0])
+        return None
+
+    def test_a_resize_may_need_a_restart(self):
+        self.cluster.create(bound('sized', grace=1, container={
+            'resources': {'requests': {'memory': '32Mi'}, 'limits': {'memory': '64Mi'}},
+            'resizePolicy': [{'resourceName': 'cpu', 'restartPolicy': 'NotRequired'},
+                             {'resourceName': 'memory', 'restartPolicy': 'RestartContainer'}]}))
+        self.agent.wait_api_ready('sized')
+
+        def change(item):
+            item['spec']['containers'][0]['resources']['limits']['memory'] = '96Mi'
+        self.cluster.edit('pods', 'sized', change)
+        pod = self.agent.wait_api_pod('sized', 'restarted', lambda pod: pods.ready(pod)
+                                      and pods.container(pod)['restartCount'] == 1)
+        self.assertEqual(pods.container(pod)['resources']['limits']['memory'], '96Mi')
+        self.assertEqual(self.agent.wait_event('sized', 'Killing')['message'], 'Container main resize requires restart')
+
+    def test_a_static_pod_has_a_mirror(self):
+        self.agent.write_manifest('static', pods.pod('static', grace=1))
+        name = f'static-{NODE}'
+        mirror = self.agent.wait_api_ready(name)
+        container = pods.container(mirror)['containerID']
+        self.cluster.delete('pods', name, gracePeriodSeconds=0)
+        again = self.agent.wait_api_pod(name, 'there again', lambda pod: pods.ready(pod)
+                                        and pod['metadata']['uid'] != mirror['metadata']['uid'])
+        self.assertEqual(pods.container(again)['containerID'], container)
+        self.agent.remove_manifest('static')
+        self.agent.wait_api_gone(name)
+
+
+if __name__ == '__main__':
+    unittest.main()
