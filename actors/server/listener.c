@@ -11,7 +11,7 @@
 
 #define RETRY_FIRST_MS 1000
 #define RETRY_LIMIT_MS 60000
-#define BACKLOG 128
+#define BACKLOG 1024
 #define WARN_EVERY_MS 60000
 #define IDLE_S 90              // reference/node-and-server.md 4
 #define FIRST_REQUEST_MS 30000 // for a client that has proven nothing: handshake and request

@@ -1,12 +1,15 @@
 """The node's own API on a real runtime: logs, exec, attach, port-forward and the rest."""
+import contextlib
 import json
 import os
 import pathlib
 import shutil
 import stat
+import sys
 import threading
 import time
 import unittest
+import urllib.parse
 
 from lab import pods
 from lab.agent import NODE
@@ -126,6 +129,96 @@ class Streams(ServerCase):
         status, body = self.api.get(path + '?cmd=ls%20/nope', '-XPOST')
         self.assertEqual(status, 500)
         self.assertIn("command 'ls /nope' exited with 1", body)
+
+
+class Crowds(ServerCase):
+    """Many clients at once, and clients that behave badly."""
+
+    config = {'authentication': {'anonymous': {'enabled': True}, 'webhook': {'enabled': False}}}
+
+    def descriptors(self):
+        """How many files and sockets the agent has open."""
+        return len(os.listdir(f'/proc/{self.agent.process.pid}/fd'))
+
+    def open(self, api, text):
+        """A connection on which a request has been sent."""
+        connection = api.connect()
+        self.addCleanup(connection.close)
+        connection.sendall(text.encode())
+        return connection
+
+    def test_200_followers_and_200_streams(self):
+        path = self.start_pod('crowd', 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.2; done')
+        self.assertEqual(self.tls.get('/healthz/ping'), (200, 'ok'))
+        memory, files = self.agent.rss_kib(), self.descriptors()
+        followers = [self.open(self.tls, f'GET /containerLogs/{path}?follow=true&tailLines=1 HTTP/1.1\r\nHost: x\r\n\r\n')
+                     for _ in range(200)]
+        query = urllib.parse.urlencode([('command', word) for word in ('sh', '-c', 'echo x; sleep 1000')] + [('output', 1)])
+        streams = [self.api.websocket(f'/exec/{path}?{query}') for _ in range(20)]
+        waiting = [self.open(self.api, f'GET /containerLogs/{path}?follow=true HTTP/1.1\r\nHost: x\r\n\r\n')
+                   for _ in range(180)]
+        for connection in followers + waiting:
+            seen = b''
+            while seen.count(b'line ') < 3:
+                got = connection.recv(65536)
+                self.assertTrue(got)
+                seen += got
+        for stream in streams:
+            while b'x\n' not in stream.receive():
+                pass
+        grown = self.agent.rss_kib() - memory
+        print(f'200 followers over TLS, 180 without, 20 streams: {grown} KiB more', file=sys.stderr)
+        self.assertLess(grown, 40 * 1024)
+        for connection in followers + waiting + [stream.connection for stream in streams]:
+            connection.close()
+        self.agent.wait('every connection is given back', lambda: self.descriptors() <= files + 4)
+        self.assertEqual(self.tls.get('/healthz/ping'), (200, 'ok'))
+
+    def test_a_client_that_reads_nothing(self):
+        path = self.start_pod('flood', 'yes 0123456789012345678901234567890123456789 | head -c 61500000; ' + pods.FOREVER)
+        self.assertEqual(self.tls.get('/healthz/ping'), (200, 'ok'))
+        memory = self.agent.rss_kib()
+        for api in (self.api, self.tls):
+            for _ in range(30):
+                self.open(api, f'GET /containerLogs/{path}?follow=true HTTP/1.1\r\nHost: x\r\n\r\n')
+        for _ in range(10):
+            self.assertEqual(self.tls.get('/healthz/ping', timeout=10), (200, 'ok'))
+        grown = self.agent.rss_kib() - memory
+        print(f'60 clients that read nothing: {grown} KiB more', file=sys.stderr)
+        self.assertLess(grown, 16 * 1024)
+        self.agent.wait('the log is written', lambda: sum(
+            file.stat().st_size for file in self.agent.logs.glob('*_flood-*/main/0.log')) > 61500000)
+        self.assertEqual(len(self.tls.text('/containerLogs/' + path)), 61500000)
+
+    def test_requests_that_are_no_requests(self):
+        path = self.start_pod('odd')
+        for api in (self.api, self.tls):
+            for text in ('', 'GET', '\x00' * 100, 'GET / HTTP/1.1\r\n' + 'a: b\r\n' * 20000, 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n',
+                         f'GET /exec/{path} HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n',
+                         f'GET /exec/{path}?output=1&command=%00 HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n',
+                         f'POST /exec/{path}?output=1&command=ls HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n\r\n',
+                         'POST /run/a/b/c HTTP/1.1\r\nContent-Length: 99999999999\r\n\r\n'):
+                with contextlib.suppress(OSError):
+                    self.open(api, text).close()
+        self.assertEqual(self.tls.get('/healthz/ping'), (200, 'ok'))
+
+    def test_spdy_upgrade(self):
+        path = self.start_pod('spdy')
+        for length in ('Content-Length: 0\r\n', ''):
+            for api in (self.api, self.tls):
+                connection = self.open(api, f'POST /exec/{path}?output=1&command=ls HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n'
+                                       f'Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n{length}\r\n')
+                answer = connection.recv(65536).decode()
+                self.assertTrue(answer.startswith('HTTP/1.1 101 '), answer)
+                self.assertIn('X-Stream-Protocol-Version: v4.channel.k8s.io', answer)
+
+    def test_the_container_restarts_meanwhile(self):
+        path = self.start_pod('again', 'trap "exit 0" TERM; for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.3; done', restartPolicy='Always')
+        for _ in range(8):
+            status, body = self.tls.get('/containerLogs/' + path + '?follow=true')
+            self.assertEqual(status, 200)
+            self.assertEqual(body, ''.join(f'{i}\n' for i in range(1, 10))[:len(body)])
+            time.sleep(0.5)
 
 
 class Endpoints(ServerCase):

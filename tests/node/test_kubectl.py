@@ -1,0 +1,139 @@
+"""kubectl against a joined node: logs, exec, attach, cp and port-forward, through an API server."""
+import hashlib
+import os
+import pathlib
+import re
+import socket
+import subprocess
+import tempfile
+import threading
+import unittest
+
+from lab import pods, system
+from lab.case import LabCase
+from lab.cluster import Cluster, JoinedAgent
+
+LINES = 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2; ' + pods.FOREVER
+
+
+class KubectlCase(LabCase):
+    """A cluster with one node, and kubectl as its administrator."""
+
+    def setUp(self):
+        self.cluster = Cluster()
+        self.addCleanup(self.cluster.close)
+        self.agent = JoinedAgent(self.containerd, self.cluster)
+        self.addCleanup(self._clean_up)
+        self.agent.start()
+        self.kubectl = self.cluster.kubectl
+
+    def _clean_up(self):
+        try:
+            if self.agent.running():
+                self.agent.stop()
+        finally:
+            self.agent.remove()
+            self.containerd.runtime.purge()
+
+    def start_pod(self, name, script=LINES, **options):
+        """A pod that is ready."""
+        self.cluster.create(pods.pod(name, script, nodeName=self.cluster.node, automountServiceAccountToken=False, **options))
+        self.agent.wait_api_ready(name)
+
+
+class Logs(KubectlCase):
+    """kubectl logs."""
+
+    def test_options(self):
+        self.start_pod('logs')
+        self.agent.wait('the log is written', lambda: 'oops' in self.kubectl('logs', 'logs'))
+        self.assertEqual(sorted(self.kubectl('logs', 'logs').splitlines()),
+                         sorted([f'line {i}' for i in range(1, 6)] + ['oops']))
+        self.assertEqual(len(self.kubectl('logs', 'logs', '--tail=2').splitlines()), 2)
+        self.assertEqual(len(self.kubectl('logs', 'logs', '--limit-bytes=10')), 10)
+        self.assertEqual(self.kubectl('logs', 'logs', '--since-time=2100-01-01T00:00:00Z'), '')
+        self.assertEqual(len(self.kubectl('logs', 'logs', '--since=1h').splitlines()), 6)
+        self.assertRegex(self.kubectl('logs', 'logs', '--timestamps', '--tail=1'), r'^\d{4}-\d\d-\d\dT[\d:.]+\S* ')
+        self.assertIn('BadRequest', self.kubectl.fails('logs', 'logs', '--previous'))
+
+    def test_follow_a_container_to_its_end(self):
+        self.start_pod('follow', 'for i in 1 2 3 4 5 6; do echo $i; sleep 1; done', restartPolicy='Never')
+        self.assertEqual(self.kubectl('logs', '-f', 'follow'), '1\n2\n3\n4\n5\n6\n')
+
+
+class Exec(KubectlCase):
+    """kubectl exec, attach, cp."""
+
+    def test_exec(self):
+        self.start_pod('exec')
+        self.assertEqual(self.kubectl('exec', 'exec', '--', 'echo', 'a  b'), 'a  b\n')
+        self.assertEqual(self.kubectl('exec', '-i', 'exec', '--', 'cat', stdin='hello\nworld\n'), 'hello\nworld\n')
+        done = self.kubectl.run('exec', 'exec', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7')
+        self.assertEqual((done.returncode, done.stdout), (7, 'out\n'))
+        self.assertIn('err\n', done.stderr)
+
+    def test_exec_with_a_terminal(self):
+        self.start_pod('tty')
+        words = ' '.join(self.kubectl.command('exec', '-it', 'tty', '--', 'sh', '-c', "'for i in 1 2 3 4 5; do sleep 0.3; stty size; done; test -t 0 && echo yes'"))
+        done = subprocess.run(['script', '-qec', f'stty rows 33 cols 77; {words}', '/dev/null'], capture_output=True, text=True,
+                              timeout=60, env=self.kubectl.environment(), stdin=subprocess.DEVNULL, check=False)
+        self.assertIn('yes', done.stdout)
+        self.assertIn('33 77', done.stdout)  # the window's size has come through
+
+    def test_attach(self):
+        self.start_pod('attach', 'read line; echo got $line; ' + pods.FOREVER, container={'stdin': True})
+        process = subprocess.Popen(self.kubectl.command('attach', '-i', 'attach'), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.kubectl.environment(), text=True)
+        self.addCleanup(process.stdout.close)
+        process.stdin.write('hello\n')
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), 'got hello\n')
+        process.stdin.close()
+        process.kill()
+        process.wait()
+
+    def test_copy_100_mib_both_ways(self):
+        self.start_pod('copy')
+        place = pathlib.Path(tempfile.mkdtemp(prefix='cubelet-cp-', dir='/tmp'))
+        self.addCleanup(system.run, 'rm', '-rf', place)
+        content = os.urandom(1 << 20) * 100
+        (place / 'there').write_bytes(content)
+        before = self.agent.rss_kib()
+        self.kubectl('cp', place / 'there', 'copy:/tmp/file', timeout=300)
+        self.kubectl('cp', 'copy:/tmp/file', place / 'back', timeout=300)
+        self.assertEqual(hashlib.sha256((place / 'back').read_bytes()).hexdigest(), hashlib.sha256(content).hexdigest())
+        self.assertLess(self.agent.rss_kib() - before, 8192)
+
+
+class Forward(KubectlCase):
+    """kubectl port-forward."""
+
+    def test_many_connections(self):
+        self.start_pod('web', None, image=pods.NGINX)
+        process = subprocess.Popen(self.kubectl.command('port-forward', 'web', ':80'), stdout=subprocess.PIPE, text=True,
+                                   stderr=subprocess.STDOUT, env=self.kubectl.environment())
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        port = int(re.search(r'127\.0\.0\.1:(\d+)', process.stdout.readline())[1])
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        results = []
+
+        def fetch():
+            with socket.create_connection(('127.0.0.1', port), 30) as connection:
+                connection.settimeout(60)
+                connection.sendall(b'GET / HTTP/1.0\r\n\r\n')
+                answer = b''
+                while got := connection.recv(65536):
+                    answer += got
+            results.append(b'Welcome to nginx' in answer)
+        threads = [threading.Thread(target=fetch) for _ in range(50)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * 50)
+
+
+if __name__ == '__main__':
+    unittest.main()
