@@ -76,6 +76,8 @@ on_stopped (void *state, const message_t *reply, const fault_t *fault, void *con
     if (fault && fault->code != FAULT_NOT_FOUND) {
         LOG_WARNING ("Container not stopped, trying again pod=%s/%s containerID=%s err=%s",
                      self->pod.metadata.namespace, self->pod.metadata.name, call->id, fault->text);
+        const container_seen_t *container = pod_seen_container (self->seen, call->id);
+        report_kill_failure (self, "KillContainer", container ? container->name : call->id, fault);
         pod_local_failed (self->local, POD_STOP_CONTAINER, call->id, NULL, NULL,
                           worker_retry_at (fault), clock_now_ns());
         worker_step (self);

@@ -1,5 +1,6 @@
 /* What the worker tells others: status, events, probes. */
 #include "cubelet/clock.h"
+#include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/object_reference.h"
 #include "worker.h"
@@ -42,6 +43,22 @@ report_event (worker_t *self, const char *container, const char *type, const cha
     node_set_text (tree, &body, "reason", reason);
     node_set_text (tree, &body, "message", message);
     actor_send (self->actor, "event-recorder", MSG_EVENT_RECORD, &body);
+}
+
+void
+report_kill_failure (worker_t *self, const char *what, const char *of, const fault_t *fault)
+{
+    // Away for a moment is no failure: the runtime is asked again as soon as it is back.
+    if (!self->local->is_terminating || fault->code == FAULT_UNAVAILABLE)
+        return;
+    OWNED (free_text)
+    char *error =
+        text_format ("rpc error: code = %s desc = %s", fault_code_name (fault->code), fault->text);
+    OWNED (free_text) char *quoted = go_quote (error);
+    OWNED (free_text)
+    char *message = text_format ("error killing pod: failed to \"%s\" for \"%s\" with %sError: %s",
+                                 what, of, what, quoted);
+    report_event (self, NULL, "Warning", "FailedKillPod", message);
 }
 
 void
@@ -109,6 +126,7 @@ report_probes (worker_t *self)
     node_set (tree, &body, "containers", containers);
     if (addresses.count)
         node_set_text (tree, &body, "pod_ip", addresses.items[0]);
+    node_set_bool (tree, &body, "terminating", self->local->is_terminating);
     bool is_same =
         self->probed ? node_equal (tree_root (self->probed), &body) : node_count (&containers) == 0;
     if (is_same)
@@ -116,6 +134,5 @@ report_probes (worker_t *self)
     tree_destroy (&self->probed);
     self->probed = tree_copy (&body);
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
-    node_set_bool (tree, &body, "terminating", self->local->is_terminating);
     actor_send (self->actor, "probe-manager", MSG_PROBE_SET, &body);
 }

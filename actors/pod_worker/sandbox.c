@@ -122,8 +122,8 @@ make_log_directory (const worker_t *self, fault_t *fault)
     return 0;
 }
 
-void
-sandbox_create (worker_t *self, const pod_action_t *action)
+static void
+create_now (worker_t *self, int64_t attempt)
 {
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *tree = tree_new();
@@ -132,8 +132,8 @@ sandbox_create (worker_t *self, const pod_action_t *action)
     resolv_conf_read (self);
     pod_facts_t pod_facts = pod_facts_of (self, &fault);
     if (fault.code
-        || sandbox_config (&self->pod, &self->facts, &pod_facts, (uint32_t) action->attempt, tree,
-                           &config, &events, &fault)
+        || sandbox_config (&self->pod, &self->facts, &pod_facts, (uint32_t) attempt, tree, &config,
+                           &events, &fault)
                < 0
         || make_log_directory (self, &fault) < 0) {
         create_failed (self, &fault, false);
@@ -145,6 +145,45 @@ sandbox_create (worker_t *self, const pod_action_t *action)
     if (pod_facts.runtime_handler && *pod_facts.runtime_handler)
         node_set_text (tree, &body, "runtime_handler", pod_facts.runtime_handler);
     call_runtime (self, MSG_CRI_RUN_POD_SANDBOX, &body, on_created, NULL, 0);
+}
+
+/* Without a network only pods of the host's can start (reference/pod-lifecycle.md 5.1). */
+static void
+on_network_state (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) fault;
+    worker_t *self = state;
+    int64_t now = clock_now_ns();
+    bool is_up = reply && node_get_bool (reply->body, "up", false);
+    bool is_ready = is_up && node_get_bool (reply->body, "network_ready", true);
+    if (self->local->is_terminating)
+        pod_local_ended (self->local, POD_CREATE_SANDBOX, NULL, now); // not made after all
+    else if (is_ready) {
+        create_now (self, *(const int64_t *) context);
+        return;
+    }
+    else {
+        int64_t wait_ms = RETRY_UNAVAILABLE_MS + random() % (RETRY_UNAVAILABLE_MS / 2);
+        OWNED (free_text)
+        char *text = text_format ("network is not ready: %s",
+                                  is_up ? node_get_text (reply->body, "reason", "") : "");
+        if (is_up)
+            report_event (self, NULL, "Warning", "NetworkNotReady", text);
+        pod_local_failed (self->local, POD_CREATE_SANDBOX, NULL, NULL, NULL,
+                          now + wait_ms * NS_PER_MS, now);
+    }
+    worker_step (self);
+}
+
+void
+sandbox_create (worker_t *self, const pod_action_t *action)
+{
+    int64_t attempt = action->attempt;
+    if (self->pod.spec.host_network)
+        create_now (self, attempt);
+    else
+        actor_request (self->actor, "runtime", MSG_RUNTIME_STATE_GET, NULL, LOCAL_DEADLINE_MS,
+                       on_network_state, &attempt, sizeof attempt);
 }
 
 // ---- stop and remove ----
@@ -171,6 +210,8 @@ on_gone (void *state, const message_t *reply, const fault_t *fault, void *contex
         LOG_WARNING ("Sandbox not ended, trying again pod=%s/%s sandboxID=%s action=%s err=%s",
                      self->pod.metadata.namespace, self->pod.metadata.name, call->id,
                      pod_action_name ((pod_action_kind_t) call->kind), fault->text);
+        if (call->kind == POD_STOP_SANDBOX)
+            report_kill_failure (self, "KillPodSandbox", self->pod.metadata.uid, fault);
         pod_local_failed (self->local, call->kind, call->id, NULL, NULL, worker_retry_at (fault),
                           clock_now_ns());
         worker_step (self);

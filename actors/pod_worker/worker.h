@@ -221,6 +221,10 @@ void report_status (worker_t *self);
 void report_event (worker_t *self, const char *container, const char *type, const char *reason,
                    const char *message);
 
+/* Says that the pod could not be stopped: "error killing pod: failed to "KillContainer" for "main"
+   with KillContainerError: "rpc error..."". `what` is KillContainer or KillPodSandbox. */
+void report_kill_failure (worker_t *self, const char *what, const char *of, const fault_t *fault);
+
 /* The same for events that a rule wants: {object type reason message}; those of the pod only. */
 void report_events (worker_t *self, const node_t *events);
 
