@@ -236,6 +236,7 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
                              node_get_text (body, "reason", NULL),
                              node_get_text (body, "message", NULL), true);
     }
+    pod_local_synced (self->local);
     // What others were told before may have been lost; the manager says this now and then.
     tree_destroy (&self->reported);
     tree_destroy (&self->probed);

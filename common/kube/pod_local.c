@@ -11,6 +11,8 @@ container_free (container_local_t *entry)
     free (entry->name);
     free (entry->failure_reason);
     free (entry->failure_message);
+    free (entry->held_reason);
+    free (entry->held_message);
     free (entry->backed_off_id);
     free (entry);
 }
@@ -159,6 +161,26 @@ set_failure (container_local_t *entry, const char *reason, const char *message)
 {
     set_text (&entry->failure_reason, reason);
     set_text (&entry->failure_message, message);
+    set_text (&entry->held_reason, NULL);
+    set_text (&entry->held_message, NULL);
+}
+
+/* The reason is known from `until` on only. */
+static void
+hold_failure (container_local_t *entry, const char *reason, const char *message, int64_t until)
+{
+    set_text (&entry->held_reason, reason);
+    set_text (&entry->held_message, message);
+    entry->held_until = until;
+}
+
+void
+pod_local_failure (const container_local_t *entry, int64_t now, const char **reason_p,
+                   const char **message_p)
+{
+    bool is_due = entry->held_reason && now >= entry->held_until;
+    *reason_p = is_due ? entry->held_reason : entry->failure_reason;
+    *message_p = is_due ? entry->held_message : entry->failure_message;
 }
 
 // ---- an action begins ----
@@ -172,7 +194,7 @@ event_began (pod_local_t *self, const pod_action_t *action, int64_t now)
     if (strcmp (action->reason, "BackOff") == 0) {
         container_local_t *entry = container_of (self, action->container);
         set_text (&entry->backed_off_id, action->id);
-        set_failure (entry, "CrashLoopBackOff", action->waiting_message);
+        hold_failure (entry, "CrashLoopBackOff", action->waiting_message, action->shown_at);
     }
     else if (strcmp (action->reason, "SandboxChanged") == 0)
         sandbox_of (self, action->id)->is_change_noted = true;
@@ -489,6 +511,13 @@ void
 pod_local_set_termination_message (pod_local_t *self, const char *id, const char *text)
 {
     set_text (&instance_of (self, id)->termination_message, text);
+}
+
+void
+pod_local_synced (pod_local_t *self)
+{
+    for (size_t i = 0; i < self->container_count; i++)
+        self->containers[i]->held_until = 0;
 }
 
 void

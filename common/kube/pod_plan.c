@@ -180,9 +180,9 @@ plan_sync (planner_t *self)
             plan_kill_doubles (self);
         }
     }
-    plan_cleanup (self, false);
     if (!self->is_pod_kill && verdict != SANDBOX_GIVE_UP)
         plan_starts (self);
+    plan_cleanup (self, false);
 }
 
 /* A pod that is being stopped (5.2). */

@@ -64,14 +64,27 @@ plan_kill_doubles (planner_t *self)
     }
 }
 
+/* True while the status still shows the end before the last one as lastState: it would lose that
+   with the instance, and a state of its own would appear between two syncs. */
+static bool
+is_shown (const planner_t *self, const container_seen_t *instance)
+{
+    for (size_t i = 0; i < self->waiting.count; i++)
+        if (strcmp (self->waiting.items[i].container, instance->name) == 0)
+            return self->now < self->waiting.items[i].shown_at
+                   && pod_seen_newest (self->seen, instance->name, 1) == instance;
+    return false;
+}
+
 static bool
 clean_containers (planner_t *self, bool remove_all)
 {
     bool is_clean = true;
     const container_seen_t *instance;
     for (size_t i = 0; (instance = pod_seen_container_at (self->seen, i)); i++) {
+        bool is_excess = !is_kept (self, instance) && !is_shown (self, instance);
         if (is_dead (self, instance)
-            && (remove_all || !is_kept (self, instance) || is_of_old_sandbox (self, instance))) {
+            && (remove_all || is_excess || is_of_old_sandbox (self, instance))) {
             is_clean = false;
             remove_container (self, instance);
         }

@@ -10,6 +10,10 @@
 
 // ---- crash-loop backoff (6.6) ----
 
+/* After a sync that failed, 10 s with up to half of that added: the middle
+   (reference/pod-lifecycle.md 1). */
+#define SYNC_RETRY_MS 12500
+
 #define FNV64_BASIS 0xcbf29ce484222325ULL
 #define FNV64_PRIME 0x100000001b3ULL
 
@@ -78,29 +82,50 @@ full_name (const planner_t *self)
     return pod_full_name (metadata->namespace, metadata->name, metadata->uid);
 }
 
+/* Upstream's sync makes the status before it finds that a container has to wait, so the status
+   says so from the next sync on: at once when this one killed the container itself (its end causes
+   another one), else after the retry of a failed one, or when the wait is over. */
+static int64_t
+next_sync_at (const planner_t *self, const container_t *container, int64_t wait_ends_at)
+{
+    const container_seen_t *newest = plan_newest (self, container);
+    if (newest && is_end_of_restart (self, newest))
+        return self->now;
+    int64_t retry_at = self->now + SYNC_RETRY_MS * NS_PER_MS;
+    return retry_at < wait_ends_at ? retry_at : wait_ends_at;
+}
+
 static void
 note_back_off (planner_t *self, const container_t *container, const container_seen_t *run,
                int64_t wait_ns)
 {
     char wait[DURATION_TEXT_MAX];
     OWNED (free_text) char *pod = full_name (self);
-    const char *message = plan_text (self, "back-off %s restarting failed container=%s pod=%s",
-                                     duration_text (wait_ns, wait), container->name, pod);
-    plan_wait (self, (pod_waiting_t){ .container = container->name,
-                                      .reason = "CrashLoopBackOff",
-                                      .message = message });
-    const char *noted = plan_container (self, container->name)->backed_off_id;
-    if (noted && strcmp (noted, run->id) == 0)
-        return;
-    plan_act (self, (pod_action_t){ .kind = POD_EVENT,
-                                    .container = container->name,
-                                    .id = run->id,
-                                    .event_type = "Warning",
-                                    .reason = "BackOff",
-                                    .message = plan_text (
-                                        self, "Back-off restarting failed container %s in pod %s",
-                                        container->name, pod),
-                                    .waiting_message = message });
+    const container_local_t *known = plan_container (self, container->name);
+    bool is_noted = known->backed_off_id && strcmp (known->backed_off_id, run->id) == 0;
+    pod_waiting_t waiting = {
+        .container = container->name,
+        .reason = "CrashLoopBackOff",
+        .message = plan_text (self, "back-off %s restarting failed container=%s pod=%s",
+                              duration_text (wait_ns, wait), container->name, pod),
+        .shown_at =
+            is_noted ? known->held_until : next_sync_at (self, container, end_of (run) + wait_ns),
+    };
+    plan_wait (self, waiting);
+    plan_wake (self, waiting.shown_at);
+    if (!is_noted)
+        plan_act (self, (pod_action_t){
+                            .kind = POD_EVENT,
+                            .container = container->name,
+                            .id = run->id,
+                            .event_type = "Warning",
+                            .reason = "BackOff",
+                            .message = plan_text (
+                                self, "Back-off restarting failed container %s in pod %s",
+                                container->name, pod),
+                            .waiting_message = waiting.message,
+                            .shown_at = waiting.shown_at,
+                        });
 }
 
 /* True while the container has to wait after its last run. */

@@ -223,11 +223,14 @@ static void
 show_failure (builder_t *self, row_t *row)
 {
     const container_local_t *known = pod_local_container (self->local, row->container->name);
-    if (!known || !known->failure_reason || !is_to_be_started (self, row))
+    const char *reason = NULL, *message = NULL;
+    if (known)
+        pod_local_failure (known, self->now, &reason, &message);
+    if (!reason || !is_to_be_started (self, row))
         return;
     if (state_is (&row->state, "terminated"))
         row->last_state = row->state;
-    row->state = waiting (self->tree, known->failure_reason, known->failure_message);
+    row->state = waiting (self->tree, reason, message);
 }
 
 // ---- started and ready ----

@@ -22,7 +22,7 @@ is_restarting (const pod_seen_t *seen, const pod_local_t *local, const char *nam
 {
     const container_local_t *known = pod_local_container (local, name);
     const instance_local_t *instance = newest_instance (seen, local, name);
-    bool has_failed = known && known->failure_reason;
+    bool has_failed = known && (known->failure_reason || known->held_reason);
     return instance && instance->is_killing && instance->is_restart && !has_failed
            && !local->is_terminating;
 }

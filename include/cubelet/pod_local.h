@@ -37,9 +37,11 @@ typedef struct {
     bool has_image;                         // ensured for the next start
     int64_t retry_at;                       // nothing is begun before; 0: at once
     char *failure_reason, *failure_message; // of the last start, NULL after a good one
-    backoff_t backoff;                      // of restarts
-    uint64_t backoff_key;                   // of the definition the entry belongs to
-    char *backed_off_id;                    // the dead instance whose BackOff event is out
+    char *held_reason, *held_message;       // takes their place at held_until; NULL: nothing does
+    int64_t held_until;
+    backoff_t backoff;    // of restarts
+    uint64_t backoff_key; // of the definition the entry belongs to
+    char *backed_off_id;  // the dead instance whose BackOff event is out
 } container_local_t;
 
 /* Of one container id. */
@@ -150,6 +152,14 @@ pod_local_set_probe (pod_local_t *self, const char *id, local_probe_t probe, loc
 
 /* What the container left in its termination message file (or log), for pod_status. */
 void pod_local_set_termination_message (pod_local_t *self, const char *id, const char *text);
+
+/* The worker was told to look at the pod again: what was held for the next sync is shown now. */
+void pod_local_synced (pod_local_t *self);
+
+/* Why the last start failed, as it is to be shown at `now`: reason and message, both NULL when
+   there is nothing to show. */
+void pod_local_failure (const container_local_t *entry, int64_t now, const char **reason_p,
+                        const char **message_p);
 
 /* Forgets ids that the runtime no longer shows and names the pod no longer has. */
 void pod_local_prune (pod_local_t *self, const pod_t *pod, const pod_seen_t *seen);

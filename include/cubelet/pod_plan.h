@@ -43,7 +43,8 @@ typedef struct pod_action {
     int64_t grace_s;              // KILL_CONTAINER, PRE_STOP, STOP_CONTAINER
     const char *event_type;       // EVENT: Normal, Warning
     const char *reason, *message; // EVENT; KILL_CONTAINER has the message only
-    const char *waiting_message;  // EVENT BackOff: the status's, with reason CrashLoopBackOff
+    const char *waiting_message;  // EVENT BackOff: the status's, with reason CrashLoopBackOff ...
+    int64_t shown_at;             // ... from then on
     bool is_restart;              // KILL_CONTAINER: it is to be started again
     bool is_pod_kill;             // KILL_CONTAINER: the whole pod goes
     int64_t finished_at;          // START_CONTAINER: end of the last run, 0 when there was none
@@ -54,6 +55,7 @@ typedef struct pod_action {
 typedef struct {
     const char *container;
     const char *reason, *message; // CrashLoopBackOff, ...
+    int64_t shown_at;             // pod_status says so from then on
 } pod_waiting_t;
 
 typedef struct {

@@ -72,7 +72,7 @@ static const world_row_t SANDBOX[] = {
     { "init containers of the old sandbox do not count in the new one", INIT,
       "sandbox s notready; init i0 exited; main m exited; sandbox t ready attempt 1;"
       "stopped-sandbox s; image init",
-      "remove(i0) start(init 1)" },
+      "start(init 1) remove(i0)" },
 };
 
 static void
@@ -154,7 +154,7 @@ crash_and_note_starts (world_t *world, int64_t until_s, int64_t *starts_s, size_
                 pod_seen_remove_container (world->seen, action->id);
         }
         if (plan->action_count == 0)
-            now_s = plan->next_wake / NS_PER_S - WORLD_T0;
+            now_s = (plan->next_wake + NS_PER_S - 1) / NS_PER_S - WORLD_T0;
     }
     *count_p = count;
 }
@@ -195,6 +195,67 @@ crash_loop (void)
     return world;
 }
 
+/* Checks why the last start failed, as the status shows it. */
+static void
+check_shown (const world_t *world, const char *expected)
+{
+    const char *reason = NULL, *message = NULL;
+    pod_local_failure (pod_local_container (world->local, "main"), world->now, &reason, &message);
+    if (expected)
+        assert_string_equal (reason, expected);
+    else
+        assert_null (reason);
+}
+
+/* Upstream's recordings show a container's end for one more sync (restart-always-crash). */
+static void
+a_crash_loop_is_shown_from_the_next_sync_on (void **state)
+{
+    (void) state;
+    OWNED (world_destroy) world_t *world = crash_loop();
+    OWNED (pod_plan_destroy)
+    pod_plan_t *plan = pod_plan (&world->pod, world->seen, world->local, NULL, world->now);
+    pod_local_began (world->local, &plan->actions[0], world->now);
+    check_shown (world, NULL);
+    world_run (world, "now 112");
+    check_shown (world, NULL);
+    world_run (world, "now 113");
+    check_shown (world, "CrashLoopBackOff");
+    world_run (world, "now 105");
+    pod_local_synced (world->local);
+    check_shown (world, "CrashLoopBackOff");
+}
+
+/* ... and a failed start its reason (command-not-found). */
+static void
+a_failed_start_keeps_its_reason_until_the_next_sync (void **state)
+{
+    (void) state;
+    OWNED (world_destroy) world_t *world = crash_loop();
+    world_run (world, "failed main RunContainerError no_such_file");
+    OWNED (pod_plan_destroy)
+    pod_plan_t *plan = pod_plan (&world->pod, world->seen, world->local, NULL, world->now);
+    pod_local_began (world->local, &plan->actions[0], world->now);
+    check_shown (world, "RunContainerError");
+    world_run (world, "now 113");
+    check_shown (world, "CrashLoopBackOff");
+}
+
+/* One that was killed by its own sync shows the wait with its end (liveness-http). */
+static void
+a_crash_loop_of_a_killed_container_is_shown_at_once (void **state)
+{
+    (void) state;
+    OWNED (world_destroy) world_t *world = crash_loop();
+    world_run (world, "main m2 exited code 137 restarts 2 created 104 finished 105; now 106;"
+                      "killing m2 105 30 restart");
+    OWNED (pod_plan_destroy)
+    pod_plan_t *plan = pod_plan (&world->pod, world->seen, world->local, NULL, world->now);
+    assert_string_equal (plan->actions[0].reason, "BackOff");
+    pod_local_began (world->local, &plan->actions[0], world->now);
+    check_shown (world, "CrashLoopBackOff");
+}
+
 static void
 a_wait_is_named_and_its_event_sent_once (void **state)
 {
@@ -211,8 +272,7 @@ a_wait_is_named_and_its_event_sent_once (void **state)
     pod_local_began (world->local, &plan->actions[0], world->now);
     OWNED (free_text) char *second = world_plan (world);
     world_check ("second", "waiting(main CrashLoopBackOff) wake 113", second);
-    assert_string_equal (pod_local_container (world->local, "main")->failure_reason,
-                         "CrashLoopBackOff");
+    check_shown (world, NULL);
     world_run (world, "now 113");
     OWNED (free_text) char *third = world_plan (world);
     world_check ("third", "ensure-image(main)", third);
@@ -291,6 +351,9 @@ main (void)
         cmocka_unit_test (sandboxes_follow_the_decision_table),
         cmocka_unit_test (starts_are_sequential_and_only_images_run_ahead),
         cmocka_unit_test (restarts_of_a_crashing_container_come_at_growing_distances),
+        cmocka_unit_test (a_crash_loop_is_shown_from_the_next_sync_on),
+        cmocka_unit_test (a_crash_loop_of_a_killed_container_is_shown_at_once),
+        cmocka_unit_test (a_failed_start_keeps_its_reason_until_the_next_sync),
         cmocka_unit_test (a_wait_is_named_and_its_event_sent_once),
         cmocka_unit_test (a_new_image_starts_the_backoff_over),
         cmocka_unit_test (a_healthy_run_starts_the_backoff_over),

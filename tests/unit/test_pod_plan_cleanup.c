@@ -22,7 +22,7 @@ static const world_row_t ROWS[] = {
       "remove(l) remove(k)" },
     { "when the newest is dead the one before it goes", NULL,
       "sandbox s ready; image main; main m exited restarts 1; main l exited restarts 0",
-      "remove(l) start(main 2)" },
+      "start(main 2) remove(l)" },
     { "of a name that the pod no longer has one is kept", NULL,
       RUNS "gone n; main n running; old o exited", "" },
     { "an older created one goes", NULL, RUNS "main m exited restarts 2; main l created restarts 1",

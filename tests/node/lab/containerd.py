@@ -133,7 +133,7 @@ class Containerd:
     def mirror(self, host, address):
         """Have containerd fetch the images of `host` from `address` over plain HTTP."""
         place = pathlib.Path(self.place, 'certs.d', host)
-        place.mkdir()
+        place.mkdir(exist_ok=True)
         self.mirrored.add(host)
         (place / 'hosts.toml').write_text(
             f'server = "{address}"\n[host."{address}"]\n  capabilities = ["pull", "resolve"]\n')
