@@ -4,6 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/pleg.h"
 #include "cubelet/pod_names.h"
 #include <string.h>
@@ -32,9 +33,10 @@ typedef struct {
     tree_t *containers;
     int64_t listed_at; // ns, when the requests were sent
     int64_t began_ms;
-    int64_t rest_until; // monotonic ms
-    int64_t renew_at;   // monotonic ms
-    bool is_periodic;   // the listing under way was due anyway
+    int64_t listed_before_ms; // when the listing before that began; 0: none
+    int64_t rest_until;       // monotonic ms
+    int64_t renew_at;         // monotonic ms
+    bool is_periodic;         // the listing under way was due anyway
     bool has_events;
     bool is_down;     // and we were told so: wait until it is back
     bool is_failing;  // logged already
@@ -150,11 +152,26 @@ list_soon (watcher_t *self)
         list_in (self, COALESCE_MS);
 }
 
+/* For /metrics: a listing has ended. */
+static void
+count_listing (watcher_t *self, int64_t now_ms)
+{
+    metric_observe (METRIC_PLEG_RELIST_DURATION_SECONDS, (double) (now_ms - self->began_ms) / 1000,
+                    NO_LABELS);
+    if (self->listed_before_ms)
+        metric_observe (METRIC_PLEG_RELIST_INTERVAL_SECONDS,
+                        (double) (self->began_ms - self->listed_before_ms) / 1000, NO_LABELS);
+    self->listed_before_ms = self->began_ms;
+    metric_set (metrics_shared(), METRIC_PLEG_LAST_SEEN_SECONDS,
+                (double) (clock_now_ns() / NS_PER_S), NO_LABELS);
+}
+
 static void
 plan_next (watcher_t *self)
 {
     int64_t now = clock_monotonic_ms();
     int64_t rest_ms = REST_FACTOR * (now - self->began_ms);
+    count_listing (self, now);
     int64_t retry_ms = pleg_retry_ms (self->pleg);
     self->rest_until = now + (rest_ms < REST_MAX_MS ? rest_ms : REST_MAX_MS);
     list_in (self, self->has_events ? RENEW_EVERY_MS : POLL_EVERY_MS);

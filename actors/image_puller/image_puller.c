@@ -23,6 +23,7 @@
 #include "cubelet/image_pull.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include "cubelet/token_bucket.h"
 #include <czmq.h>
@@ -374,6 +375,8 @@ on_pulled_inspected (void *state, const message_t *reply, const fault_t *fault, 
     const node_t *image = reply ? node_get (reply->body, "image") : NULL;
     int64_t now_ms = clock_monotonic_ms();
     fault_t missing = { FAULT_NOT_FOUND, "the image is gone again" };
+    metric_observe (METRIC_IMAGE_PULL_DURATION_SECONDS, (double) pull->took_ms / 1000,
+                    LABELS (image_size_class (node_get_int (image, "size", 0))));
     for (asker_t *asker; (asker = zlistx_detach (pull->askers, NULL));) {
         OWNED (free_text)
         char *message = image_pulled_message (pull->name, pull->took_ms * NS_PER_MS,

@@ -6,6 +6,7 @@
 #include "cubelet/container_hash.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/pod_objects.h"
 #include "cubelet/sandbox_config.h"
 #include "worker.h"
@@ -86,6 +87,17 @@ forget_start (worker_t *self, start_t *start)
     zlistx_delete (self->starts, zlistx_find (self->starts, start));
 }
 
+/* What metrics call the kind of a container. */
+static const char *
+container_type (const container_t *container)
+{
+    static const char *const TYPES[] = { [CONTAINER_REGULAR] = "container",
+                                         [CONTAINER_INIT] = "init_container",
+                                         [CONTAINER_SIDECAR] = "init_container",
+                                         [CONTAINER_EPHEMERAL] = "ephemeral_container" };
+    return TYPES[container ? container->kind : CONTAINER_REGULAR];
+}
+
 static void
 say_failed (worker_t *self, const start_t *start, const char *reason, const fault_t *fault)
 {
@@ -93,6 +105,8 @@ say_failed (worker_t *self, const start_t *start, const char *reason, const faul
     LOG_ERROR ("Container not started pod=%s/%s containerName=%s reason=%s err=%s",
                self->pod.metadata.namespace, self->pod.metadata.name, start->container, reason,
                fault->text);
+    metric_count (METRIC_STARTED_CONTAINERS_ERRORS_TOTAL,
+                  LABELS (reason, container_type (pod_container (&self->pod, start->container))));
     report_event (self, start->container, "Warning", "Failed", message);
 }
 
@@ -333,6 +347,8 @@ on_started (void *state, const message_t *reply, const fault_t *fault, void *con
         say_failed (self, start, "RunContainerError", fault);
     }
     else {
+        const container_t *container = pod_container (&self->pod, start->container);
+        metric_count (METRIC_STARTED_CONTAINERS_TOTAL, LABELS (container_type (container)));
         OWNED (free_text) char *message = text_format ("Started container %s", start->container);
         report_event (self, start->container, "Normal", "Started", message);
     }

@@ -4,6 +4,7 @@
 #include "cubelet/duration.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include <string.h>
 
 #define SEEN_ANNOTATION "kubernetes.io/config.seen"
@@ -17,6 +18,10 @@ probed_pod_destroy (void **self_p)
     for (size_t i = 0; i < self->count; i++)
         prober_destroy (&self->probers[i]);
     free (self->probers);
+    metric_forget (METRIC_PROBER_PROBE_TOTAL,
+                   LABELS (NULL, self->namespace, self->name, self->uid));
+    metric_forget (METRIC_PROBER_PROBE_DURATION_SECONDS,
+                   LABELS (NULL, self->namespace, self->name));
     free (self->uid);
     free (self->name);
     free (self->namespace);

@@ -1,6 +1,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include "probe_manager.h"
 #include <string.h>
@@ -29,9 +30,10 @@ struct prober {
     bool is_early;           // it is an early attempt's
     unsigned early_attempts; // made
     attempt_t *attempt;      // under way
-    unsigned tries;          // of it
-    bool is_silent;          // it is an early one
-    bool is_due;             // a tick came meanwhile
+    int64_t attempt_began_ms;
+    unsigned tries; // of it
+    bool is_silent; // it is an early one
+    bool is_due;    // a tick came meanwhile
 };
 
 static void try_now (prober_t *self, bool is_silent);
@@ -165,6 +167,7 @@ static void
 start_attempt (prober_t *self)
 {
     self->tries++;
+    self->attempt_began_ms = clock_monotonic_ms();
     self->attempt = attempt_new (self->pod->manager, &self->target, self->id, self->probe.timeout_s,
                                  on_outcome, self);
 }
@@ -182,6 +185,20 @@ take_outcome (prober_t *self, const probe_outcome_t *outcome)
     publish (self, outcome->text);
 }
 
+/* For /metrics/probes: upstream's words for the kinds and results. */
+static void
+count_probe (const prober_t *self, bool is_error, bool is_success)
+{
+    const probed_pod_t *pod = self->pod;
+    const char *kind = probe_kind_title (self->kind);
+    const char *result = is_success ? "successful" : is_error ? "unknown" : "failed";
+    metric_count (METRIC_PROBER_PROBE_TOTAL,
+                  LABELS (self->container, pod->namespace, pod->name, pod->uid, kind, result));
+    metric_observe (METRIC_PROBER_PROBE_DURATION_SECONDS,
+                    (double) (clock_monotonic_ms() - self->attempt_began_ms) / 1000,
+                    LABELS (self->container, pod->namespace, pod->name, kind));
+}
+
 static void
 on_outcome (void *context, probe_outcome_t outcome)
 {
@@ -189,6 +206,7 @@ on_outcome (void *context, probe_outcome_t outcome)
     attempt_destroy (&self->attempt);
     bool is_error = probe_outcome_is_error (&outcome);
     bool is_success = !is_error && outcome.kind != OUTCOME_FAILURE;
+    count_probe (self, is_error, is_success);
     if (is_error && self->tries < TRIES_MAX)
         start_attempt (self);
     else if (is_success || !self->is_silent)

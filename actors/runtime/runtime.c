@@ -1,6 +1,7 @@
 /* The only actor that speaks to the container runtime: cri.* requests become gRPC calls. */
 #include "runtime.h"
 #include "cubelet/actors.h"
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/protobuf.h"
@@ -20,8 +21,9 @@ struct call {
     uint8_t *bytes;             // the request until it is sent
     size_t size;
     int64_t wait_ms;
-    uint64_t stream; // the gRPC call, 0: not sent yet
-    bool has_place;  // in the window
+    int64_t began_ms; // monotonic
+    uint64_t stream;  // the gRPC call, 0: not sent yet
+    bool has_place;   // in the window
     uint64_t place_timer;
     call_t *next, **link;
 };
@@ -45,6 +47,7 @@ call_new (runtime_t *self, const cri_method_t *method, const node_t *request, fa
                       .bytes = bytes,
                       .size = size,
                       .wait_ms = cri_wait_ms (method, request, self->request_timeout_ms),
+                      .began_ms = clock_monotonic_ms(),
                       .next = self->calls,
                       .link = &self->calls };
     if (call->next)
@@ -88,6 +91,7 @@ finish (call_t *call, const node_t *reply, const fault_t *fault)
 {
     runtime_t *self = call->runtime;
     runtime_reply_fn *on_reply = call->on_reply;
+    count_call (call->method, clock_monotonic_ms() - call->began_ms, fault != NULL);
     give_place_back (call);
     if (call->address)
         actor_answer (self->actor, &call->address, reply, fault);

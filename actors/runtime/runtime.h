@@ -2,7 +2,8 @@
 
      runtime.c  the class: calls come in, go out through the start window, answers go back
      health.c   the handshake, the periodic Status, and what others are told of it
-     events.c   the stream of container events */
+     events.c   the stream of container events
+     counts.c   how many calls there were, for /metrics */
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/cri.h"
@@ -86,3 +87,8 @@ void events_start (runtime_t *self);
 
 /* Forgets the stream, without telling anybody. */
 void events_stop (runtime_t *self);
+
+// ---- counts.c ----
+
+/* Counts a call that has ended. */
+void count_call (const cri_method_t *method, int64_t took_ms, bool has_failed);

@@ -4,6 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/sanitizer.h"
 #include <string.h>
 #include <time.h>
@@ -356,6 +357,27 @@ find_handler (const actor_t *self, message_id_t type)
     return NULL;
 }
 
+static double
+seconds_of (int64_t ns)
+{
+    return (double) ns / (double) NS_PER_S;
+}
+
+/* Calls the handler, and counts how long the message waited and how long handling it took. */
+static int
+handle_timed (const actor_t *self, const actor_handler_t *row, const message_t *message,
+              fault_t *fault)
+{
+    const char *class = self->seed->class->name;
+    int64_t begun = clock_now_ns();
+    int result = row->handle (self->state, message, fault);
+    metric_observe (METRIC_CUBELET_MESSAGE_WAIT_SECONDS, seconds_of (begun - message->sent_ns),
+                    LABELS (class));
+    metric_observe (METRIC_CUBELET_MESSAGE_HANDLING_SECONDS, seconds_of (clock_now_ns() - begun),
+                    LABELS (class));
+    return result;
+}
+
 static void
 call_handler (actor_t *self, const message_t *message)
 {
@@ -366,7 +388,7 @@ call_handler (actor_t *self, const message_t *message)
     if (!row)
         fault_set (&fault, FAULT_UNIMPLEMENTED, "%s does not take %s", self->seed->name,
                    message_name (message->type));
-    else if (row->handle (self->state, message, &fault) == 0)
+    else if (handle_timed (self, row, message, &fault) == 0)
         return;
     if (message->wants_reply)
         actor_reply_fault (self, message, &fault);

@@ -220,16 +220,29 @@ metric_observe (metric_id_t id, double value, metric_labels_t labels)
     change (metrics_shared(), id, CHANGE_OBSERVE, isnan (value) ? 0 : value, &labels);
 }
 
+/* True when a key has all the labels that are given. */
+static bool
+has_labels (const char *key, const metric_labels_t *labels)
+{
+    for (size_t i = 0; i < labels->count && *key; i++) {
+        size_t size = strcspn (key, (char[]){ SEPARATOR, '\0' });
+        const char *value = labels->values[i];
+        if (value && (strlen (value) != size || strncmp (value, key, size) != 0))
+            return false;
+        key += size + 1;
+    }
+    return true;
+}
+
 void
-metric_forget (metric_id_t id, const char *first_label)
+metric_forget (metric_id_t id, metric_labels_t labels)
 {
     metrics_t *self = metrics_shared();
-    size_t size = strlen (first_label);
     pthread_mutex_lock (&self->mutex);
     OWNED (zlistx_destroy)
     zlistx_t *keys = self->families[id] ? zhashx_keys (self->families[id]) : zlistx_new();
     for (const char *key = zlistx_first (keys); key; key = zlistx_next (keys))
-        if (strncmp (key, first_label, size) == 0 && key[size] == SEPARATOR)
+        if (has_labels (key, &labels))
             zhashx_delete (self->families[id], key);
     pthread_mutex_unlock (&self->mutex);
 }

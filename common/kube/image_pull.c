@@ -68,3 +68,21 @@ image_user_node (tree_t *tree, const node_t *image)
         node_set_text (tree, &user, "username", username);
     return user;
 }
+
+const char *
+image_size_class (int64_t size_bytes)
+{
+    static const struct {
+        int64_t from_mib;
+        const char *name;
+    } CLASSES[] = {
+        { 102400, "GT100GB" },  { 61440, "60GB-100GB" }, { 40960, "40GB-60GB" },
+        { 30720, "30GB-40GB" }, { 20480, "20GB-30GB" },  { 10240, "10GB-20GB" },
+        { 5120, "5GB-10GB" },   { 1024, "1GB-5GB" },     { 500, "500MB-1GB" },
+        { 100, "100MB-500MB" }, { 10, "10MB-100MB" },
+    };
+    for (size_t i = 0; i < COUNT_OF (CLASSES); i++)
+        if (size_bytes >> 20 >= CLASSES[i].from_mib)
+            return CLASSES[i].name;
+    return "0-10MB";
+}

@@ -22,3 +22,7 @@ image_pulled_message (const char *image, int64_t pull_ns, int64_t whole_ns, int6
 /* The user that a CRI Image runs as: {uid: N} or {username: TEXT}, made in `tree`; {uid: 0} when it
    names none. */
 node_t image_user_node (tree_t *tree, const node_t *image);
+
+/* The class of an image's size that metrics of pulls have as a label: "0-10MB" ... "GT100GB";
+   static. */
+const char *image_size_class (int64_t size_bytes);

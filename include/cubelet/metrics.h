@@ -65,9 +65,9 @@ void metric_count (metric_id_t id, metric_labels_t labels);
 void metric_add (metric_id_t id, double value, metric_labels_t labels);
 void metric_observe (metric_id_t id, double value, metric_labels_t labels);
 
-/* Forgets the series of a family of the shared set whose first label has that value: what they
-   were about is gone. */
-void metric_forget (metric_id_t id, const char *first_label);
+/* Forgets the series of a family of the shared set that have these labels, where NULL and those
+   that are missing fit any: what they were about is gone. */
+void metric_forget (metric_id_t id, metric_labels_t labels);
 
 /* The text of a page, of all sets together: each family that has series, these in the order of
    their labels. Owned. */

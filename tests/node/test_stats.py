@@ -133,6 +133,15 @@ class Stats(AgentCase):
         self.assertEqual(self.metric('/metrics', 'kubelet_node_name', node='lab-node'), 1)
         self.assertGreater(self.metric('/metrics', 'process_resident_memory_bytes'), 1e6)
         self.assertGreater(self.metric('/metrics', 'cubelet_messages_total', type='pod.sync'), 0)
+        self.assertGreater(self.metric('/metrics', 'kubelet_runtime_operations_total', operation_type='run_podsandbox'), 0)
+        self.assertEqual(self.metric('/metrics', 'kubelet_started_containers_total', container_type='container'), 1)
+        self.assertGreater(self.metric('/metrics', 'kubelet_pleg_relist_duration_seconds_count'), 0)
+        probe = {**pod, 'probe_type': 'Readiness'}
+        self.assertGreater(self.metric('/metrics/probes', 'prober_probe_total', result='successful', **probe), 0)
+        self.assertGreater(self.metric('/metrics/probes', 'prober_probe_duration_seconds_count', **probe), 0)
+        self.agent.remove_manifest('shown')
+        self.agent.wait('its probes are forgotten',
+                        lambda: self.metric('/metrics/probes', 'prober_probe_total', **probe) is None)
 
 
 if __name__ == '__main__':

@@ -100,7 +100,7 @@ what_is_gone_is_forgotten (void **state)
     metric_count (METRIC_EVICTIONS, LABELS ("memory.available"));
     metric_add (METRIC_EVICTIONS, 2, LABELS ("memory.available"));
     metric_count (METRIC_EVICTIONS, LABELS ("memory"));
-    metric_forget (METRIC_EVICTIONS, "memory");
+    metric_forget (METRIC_EVICTIONS, LABELS ("memory"));
     OWNED (free_text) char *text = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
     assert_non_null (strstr (text, "kubelet_evictions{eviction_signal=\"memory.available\"} 3\n"));
     assert_null (strstr (text, "eviction_signal=\"memory\""));
