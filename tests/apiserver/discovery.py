@@ -1,4 +1,5 @@
 """What the server says of itself: groups, resources, version, and as much OpenAPI as kubectl asks for."""
+from . import metrics
 from .resources import TABLE
 
 VERSION = {'major': '1', 'minor': '34', 'gitVersion': 'v1.34.0', 'gitCommit': '0' * 40, 'gitTreeState': 'clean',
@@ -17,11 +18,12 @@ def groups():
     rows = []
     for group in dict.fromkeys(resource.group for resource in TABLE if resource.group):
         rows.append(_group(group))
+    rows.append(_group(metrics.GROUP, metrics.VERSION))
     return {'kind': 'APIGroupList', 'apiVersion': 'v1', 'groups': rows}
 
 
-def _group(group):
-    version = {'groupVersion': f'{group}/v1', 'version': 'v1'}
+def _group(group, name='v1'):
+    version = {'groupVersion': f'{group}/{name}', 'version': name}
     return {'name': group, 'versions': [version], 'preferredVersion': version}
 
 
@@ -98,6 +100,8 @@ def answer(path):
     if words[0] == 'apis' and len(words) == 2:
         found = _group(words[1]) if any(resource.group == words[1] for resource in TABLE) else None
         return found and {'kind': 'APIGroup', 'apiVersion': 'v1', **found}
+    if path == metrics.PREFIX:
+        return metrics.discovery()
     if words[0] == 'apis' and len(words) == 3:
         return resource_list(words[1], words[2])
     return None

@@ -30,16 +30,32 @@ class Proxy:
             raise ApiError(503, f'node "{name}" has said no address or no kubelet port')
         return host, port
 
-    async def run(self, request, node, target):
-        """Pass a request on to `target` of a node, and its answer back; returns the code."""
+    async def _connect(self, node):
         host, port = self.address(node)
         try:
-            reader, writer = await asyncio.wait_for(
-                asyncio.open_connection(host, port, ssl=self.context), 10)
+            reader, writer = await asyncio.wait_for(asyncio.open_connection(host, port, ssl=self.context), 10)
         except (OSError, asyncio.TimeoutError) as error:
             raise ApiError(500, f'error dialing backend: dial tcp {host}:{port}: {error}') from None
+        return f'{host}:{port}', reader, writer
+
+    async def fetch(self, node, target):
+        """GET something small from a node, as text."""
+        host, reader, writer = await self._connect(node)
+        try:
+            # HTTP/1.0: the answer ends with the connection
+            writer.write(f'GET {target} HTTP/1.0\r\nHost: {host}\r\n\r\n'.encode())
+            head, _, body = (await reader.read(-1)).partition(b'\r\n\r\n')
+        finally:
+            writer.close()
+        if b' 200 ' not in head.split(b'\r\n')[0]:
+            raise ApiError(503, f'{target} of node {node} answered {head[:200]!r}')
+        return body.decode()
+
+    async def run(self, request, node, target):
+        """Pass a request on to `target` of a node, and its answer back; returns the code."""
+        host, reader, writer = await self._connect(node)
         connection = request.headers.get('connection', '') if request.wants_upgrade else 'close'
-        head = [f'{request.method} {target} HTTP/1.1', f'Host: {host}:{port}', f'Connection: {connection}',
+        head = [f'{request.method} {target} HTTP/1.1', f'Host: {host}', f'Connection: {connection}',
                 *(f'{key}: {value}' for key, value in request.pairs if key.lower() not in HOP)]
         if request.body or not request.wants_upgrade:
             head.append(f'Content-Length: {len(request.body)}')

@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 
-from . import api, auth, certs, discovery, faults, http2, pods, proxy, reviews, signing, store, tokens, wire
+from . import api, auth, certs, discovery, faults, http2, metrics, pods, proxy, reviews, signing, store, tokens, wire
 from .cluster import Cluster
 from .errors import ApiError
 from .resources import BY_KIND, of
@@ -40,6 +40,7 @@ class Server:
         self.reviews, self.api = reviews.Reviews(self), api.Api(self)
         self.proxy = proxy.Proxy(self.store, *self.authority.issue(
             'kubelet-client', '/O=system:masters/CN=kube-apiserver-kubelet-client'))
+        self.metrics = metrics.Metrics(self.store, self.proxy)
         self.faults = faults.Faults()
         self.records = collections.deque(maxlen=KEPT_RECORDS)
         # settings that tests change
@@ -283,7 +284,8 @@ class Server:
         request.user = self.authenticator.of_request(request)
         row['user'] = request.user.name
         target = None
-        if request.path.startswith(('/api/v1/', '/apis/')) and discovery.answer(request.path) is None:
+        is_metrics = request.path.startswith(metrics.PREFIX + '/')
+        if not is_metrics and request.path.startswith(('/api/v1/', '/apis/')) and discovery.answer(request.path) is None:
             target = api.Target(request.path, request.query, request.method)
             row['verb'] = target.verb
         rule = self.faults.take(row['verb'], request)
@@ -293,6 +295,9 @@ class Server:
             await self._misbehave(request, rule)
         if request.path == '/control':
             answer = self._control(request)
+        elif is_metrics:
+            self.authorizer.check(request.user, auth.Attributes('get', metrics.GROUP, 'pods'))
+            answer = 200, await self.metrics.answer(request.path)
         elif target is None:
             self.authorizer.check(request.user, auth.Attributes('get', path=request.path))
             found = discovery.answer(request.path)

@@ -517,6 +517,13 @@ class FakeKubelet:
             head += client.recv(4096)
         asked = head.split(b'\r\n')[0]
         name = dict(part[0] for part in client.getpeercert()['subject'])['commonName']
+        if b'/metrics/resource' in asked:
+            now = time.time()
+            client.sendall('HTTP/1.0 200 OK\r\n\r\n'.encode() + ''.join(
+                f'{name}_cpu_usage_seconds_total{labels} {now / 4} {round(now * 1000)}\n'
+                f'{name}_memory_working_set_bytes{labels} {2.0e6} {round(now * 1000)}\n' for name, labels in (
+                    ('node', ''), ('container', '{container="main",namespace="default",pod="a"}'))).encode())
+            return
         if b'Upgrade: lab' not in head:
             text = asked + b' ' + name.encode() + b'\n'
             client.sendall(b'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n'
@@ -551,6 +558,11 @@ class Proxied(ServerCase):
                          'GET /stats/summary?only_cpu_and_memory=true HTTP/1.1 kube-apiserver-kubelet-client\n')
         self.assertIn('not valid', kubectl.fails('logs', 'a', '-c', 'other'))
         self.assertIn('forbidden', json.dumps(self.node()('GET', '/api/v1/nodes/lab-node/proxy/pods')[1]))
+
+    def test_top(self):
+        """`kubectl top` shows what the node's metrics say."""
+        self.assertRegex(self.cluster.kubectl('top', 'pods'), r'a\s+25\dm\s+1Mi')
+        self.assertRegex(self.cluster.kubectl('top', 'nodes'), r'lab-node\s+25\dm')
 
     def test_upgrade(self):
         """After an upgrade bytes go both ways unchanged."""
