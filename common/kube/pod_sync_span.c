@@ -27,6 +27,15 @@ is_restarting (const pod_seen_t *seen, const pod_local_t *local, const char *nam
            && !local->is_terminating;
 }
 
+/* Its postStart hook failed, and it is not killed yet: it was never Running to anybody. */
+static bool
+has_failed_hook (const pod_seen_t *seen, const pod_local_t *local, const char *name)
+{
+    const container_seen_t *newest = pod_seen_newest (seen, name, 0);
+    const instance_local_t *known = newest ? pod_local_instance (local, newest->id) : NULL;
+    return known && known->post_start_failed && newest->state == SEEN_RUNNING;
+}
+
 /* The sandbox goes in the same sync as the containers. */
 static bool
 is_in_pod_kill (const pod_seen_t *seen, const pod_local_t *local, const char *name)
@@ -46,7 +55,7 @@ pod_sync_is_open (const pod_t *pod, const pod_seen_t *seen, const pod_local_t *l
     for (size_t i = 0; i < POD_CONTAINER_COUNT (pod); i++) {
         const char *name = pod_container_at (pod, i)->name;
         if (is_starting (local, name) || is_restarting (seen, local, name)
-            || is_in_pod_kill (seen, local, name))
+            || has_failed_hook (seen, local, name) || is_in_pod_kill (seen, local, name))
             return true;
     }
     return false;

@@ -14,8 +14,9 @@
 #define RUN_SETTLES_MS 250
 
 /* True while something that belongs to one sync is under way: a sandbox or container is being
-   started; an instance was stopped to be started again and its successor is not there; the pod is
-   being killed and its sandbox is still there (unless stopping it has failed). */
+   started; an instance was stopped to be started again and its successor is not there; one whose
+   postStart hook failed still runs; the pod is being killed and its sandbox is still there (unless
+   stopping it has failed). */
 bool pod_sync_is_open (const pod_t *pod, const pod_seen_t *seen, const pod_local_t *local);
 
 /* The ns time at which the youngest such container has settled; 0 when all have by `now`. */

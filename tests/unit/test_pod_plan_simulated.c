@@ -1,6 +1,10 @@
 /* A pod with everything, a pretend runtime, and a storm of faults, many times over. Whatever
-   happens: never two running containers of one name, never one before its gates, nothing after
-   the end was asked for; and when the storm is over the pod gets to where it should be. */
+   happens: never two running containers of one name, never one before its gates, no ephemeral one
+   twice, no sidecar stopped before those it serves, nothing started after the end was asked for;
+   and when the storm is over the pod gets to where it should be.
+
+   A failure names its seed: CUBELET_SIMULATED_SEED=N plays that one alone, and
+   CUBELET_SIMULATED_SEEDS=N the first N instead of those of a usual run. */
 #include "helper_pod_world.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -25,12 +29,14 @@ static const char POD[] =
     "{'metadata':{'name':'p','namespace':'ns','uid':'u'},'spec':{'restartPolicy':'%s',"
     "'terminationGracePeriodSeconds':5,'initContainers':[{'name':'i1','image':'i'},"
     "{'name':'s1','image':'i','restartPolicy':'Always','startupProbe':{'exec':{'command':['x']}}},"
-    "{'name':'i2','image':'i'}],'containers':[{'name':'a','image':'i','lifecycle':{'postStart':"
+    "{'name':'i2','image':'i'},{'name':'s2','image':'i','restartPolicy':'Always'}],"
+    "'ephemeralContainers':[{'name':'e','image':'i'}],'containers':[{'name':'a','image':'i','"
+    "lifecycle':{'postStart':"
     "{'exec':{'command':['x']}}}},{'name':'b','image':'i','lifecycle':{'preStop':{'exec':"
     "{'command':['x']}}}}]}}";
 
-enum { I1, S1, I2, NAMES_COUNT = 5 };
-static const char *const NAMES[NAMES_COUNT] = { "i1", "s1", "i2", "a", "b" };
+enum { I1, S1, I2, S2, A, B, E, NAMES_COUNT };
+static const char *const NAMES[NAMES_COUNT] = { "i1", "s1", "i2", "s2", "a", "b", "e" };
 
 // ---- the pretend runtime ----
 
@@ -49,6 +55,7 @@ typedef struct {
     bool is_removed, is_probed;
     int64_t restarts, created_at, started_at, finished_at, ends_at; // ends_at 0: runs on
     int64_t exit_code;
+    char hash[CONTAINER_HASH_TEXT_MAX]; // of the definition it was made from
 } instance_t;
 
 /* A request of the worker that has not been answered. */
@@ -111,7 +118,19 @@ name_index (const char *name)
 static bool
 is_regular (int name)
 {
-    return name > I2;
+    return name == A || name == B;
+}
+
+static bool
+is_sidecar (int name)
+{
+    return name == S1 || name == S2;
+}
+
+static bool
+is_init (int name)
+{
+    return name == I1 || name == I2;
 }
 
 static instance_t *
@@ -140,7 +159,7 @@ end_instance (sim_t *sim, instance_t *instance, int64_t exit_code)
     instance->state = SEEN_EXITED;
     instance->exit_code = exit_code;
     instance->finished_at = sim->world->now;
-    if (exit_code == 0 && !is_regular (instance->name) && instance->name != S1)
+    if (exit_code == 0 && is_init (instance->name))
         sim->sandboxes[instance->sandbox].is_done[instance->name] = true;
 }
 
@@ -149,7 +168,9 @@ end_instance (sim_t *sim, instance_t *instance, int64_t exit_code)
 static void
 check_gates (sim_t *sim, int name, const sandbox_t *sandbox)
 {
-    int before = is_regular (name) ? I2 + 1 : name;
+    int before = is_regular (name) ? S2 + 1 : name;
+    if (name == E)
+        return; // starts at any time
     for (int i = 0; i < before; i++)
         if (!sandbox->is_done[i])
             fail_msg ("seed %llu: %s starts before %s is through", (unsigned long long) sim->seed,
@@ -161,6 +182,8 @@ check_running (sim_t *sim, const instance_t *started)
 {
     for (size_t i = 0; i < sim->instance_count; i++) {
         const instance_t *other = &sim->instances[i];
+        if (started->name == E && other != started && other->name == E && other->started_at)
+            fail_msg ("seed %llu: %s is started twice", (unsigned long long) sim->seed, NAMES[E]);
         bool may_run = other->state == SEEN_RUNNING || other->state == SEEN_UNKNOWN;
         if (other != started && other->name == started->name && may_run && !other->is_removed)
             fail_msg ("seed %llu: two of %s run: %s and %s", (unsigned long long) sim->seed,
@@ -171,10 +194,28 @@ check_running (sim_t *sim, const instance_t *started)
     check_gates (sim, started->name, &sim->sandboxes[started->sandbox]);
 }
 
+/* When the whole pod goes, a sidecar has to wait for those it serves, as long as there is time. */
+static void
+check_order (sim_t *sim, const pod_action_t *action)
+{
+    int name = name_index (action->container);
+    const instance_local_t *known = pod_local_instance (sim->world->local, action->id);
+    bool has_time = known && known->is_pod_kill
+                    && sim->world->now < known->kill_begun_at + known->kill_grace_s * NS_PER_S;
+    for (int later = name + 1; is_sidecar (name) && has_time && later <= B; later++) {
+        const container_seen_t *other = pod_seen_newest (sim->world->seen, NAMES[later], 0);
+        if (!is_init (later) && other && other->state == SEEN_RUNNING)
+            fail_msg ("seed %llu: %s is stopped before %s", (unsigned long long) sim->seed,
+                      action->id, other->id);
+    }
+}
+
 static void
 check_action (sim_t *sim, const pod_action_t *action)
 {
     const pod_local_t *local = sim->world->local;
+    if (action->kind == POD_STOP_CONTAINER)
+        check_order (sim, action);
     if (action->kind != POD_START_CONTAINER && action->kind != POD_CREATE_SANDBOX)
         return;
     if (sim->is_agent_asked)
@@ -217,8 +258,6 @@ show_instance (sim_t *sim, const char *id)
         return;
     }
     fault_t fault = { 0 };
-    char hash[CONTAINER_HASH_TEXT_MAX];
-    container_hash_text (pod_container (&sim->world->pod, NAMES[instance->name]), hash);
     OWNED (free_text)
     char *text = text_format (
         "{'id':'%s','metadata':{'name':'%s'},'state':'CONTAINER_%s','created_at':%lld,"
@@ -226,7 +265,7 @@ show_instance (sim_t *sim, const char *id)
         "'io.kubernetes.container.restartCount':'%lld','io.kubernetes.container.hash':'%s'}}",
         id, NAMES[instance->name], STATES[instance->state], (long long) instance->created_at,
         (long long) instance->started_at, (long long) instance->finished_at,
-        (long long) instance->exit_code, (long long) instance->restarts, hash);
+        (long long) instance->exit_code, (long long) instance->restarts, instance->hash);
     OWNED (tree_destroy) tree_t *tree = world_json (text);
     assert_int_equal (pod_seen_set_container (sim->world->seen, tree_root (tree),
                                               sim->sandboxes[instance->sandbox].id, &fault),
@@ -345,10 +384,9 @@ newest_sandbox (sim_t *sim)
 static void
 write_program (sim_t *sim, instance_t *instance)
 {
-    bool is_init = !is_regular (instance->name) && instance->name != S1;
     instance->exit_code = happens (sim, 3) ? 1 : 0;
     instance->ends_at = 0;
-    if (is_init || happens (sim, 2))
+    if (is_init (instance->name) || happens (sim, 2))
         instance->ends_at = sim->world->now + between_ms (sim, 100, 20000);
 }
 
@@ -368,6 +406,7 @@ effect_start (sim_t *sim, call_t *call)
                                  .restarts = call->attempt < 0 ? 0 : call->attempt,
                                  .created_at = sim->world->now };
         snprintf (created->id, sizeof created->id, "c%zu", call->instance);
+        container_hash_text (pod_container (&sim->world->pod, call->key), created->hash);
         return true;
     }
     instance_t *instance = &sim->instances[call->instance];
@@ -379,6 +418,8 @@ effect_start (sim_t *sim, call_t *call)
     instance->started_at = sim->world->now;
     write_program (sim, instance);
     check_running (sim, instance);
+    if (instance->name == S2) // no startup probe
+        sim->sandboxes[instance->sandbox].is_done[S2] = true;
     return true;
 }
 
@@ -580,9 +621,20 @@ strike (sim_t *sim)
             }
     if (happens (sim, 400))
         restart_agent (sim);
+    pod_t *pod = &sim->world->pod;
+    if (happens (sim, 700)) // another image, for one container alone
+        pod->spec.containers.items[0].image = next_random (sim) % 2 ? "i" : "j";
+    if (happens (sim, 500)) // somebody wants to debug
+        pod->spec.ephemeral_containers.count = 1;
     if (happens (sim, 3000)) {
         sim->is_agent_asked = true;
         pod_local_terminate (sim->world->local, (opt_int_t){ true, 3 }, NULL, NULL, true);
+    }
+    if (happens (sim, 3000)) { // deleted, perhaps once more with less patience
+        sim->is_agent_asked = true;
+        pod->metadata.deletion_time = sim->world->now;
+        pod->metadata.deletion_grace_s =
+            (opt_int_t){ true, pod->metadata.deletion_grace_s.set ? 1 : 5 };
     }
 }
 
@@ -597,7 +649,7 @@ run_for (sim_t *sim, int64_t duration_s)
         end_programs (sim);
         answer_due (sim);
         strike (sim);
-        if (step % (1000 / step_ms) == 0)
+        if (step % (1000 / step_ms) == 0 && !happens (sim, 4)) // or it gets lost
             show_all (sim);
         speak_probes (sim);
         plan_and_send (sim);
@@ -625,12 +677,30 @@ check_calm (sim_t *sim)
         fail_msg ("seed %llu: not calm: %s, %zu calls", (unsigned long long) sim->seed, plan,
                   sim->call_count);
     for (int name = 0; name < NAMES_COUNT; name++) {
-        bool should_run = !is_over && (is_regular (name) || name == S1);
+        bool should_run = !is_over && (is_regular (name) || is_sidecar (name));
         bool may_have_ended = strcmp (sim->policy, "Always") != 0;
+        if (name == E)
+            continue; // runs as long as it likes
         size_t running = count_running (sim, name);
         if (running != should_run && !(running == 0 && may_have_ended))
             fail_msg ("seed %llu: %zu of %s run", (unsigned long long) sim->seed, running,
                       NAMES[name]);
+    }
+}
+
+/* Whatever runs was made from the definition as it is now. */
+static void
+check_definitions (sim_t *sim)
+{
+    for (size_t i = 0; i < sim->instance_count; i++) {
+        const instance_t *instance = &sim->instances[i];
+        char hash[CONTAINER_HASH_TEXT_MAX];
+        if (instance->state != SEEN_RUNNING)
+            continue;
+        container_hash_text (pod_container (&sim->world->pod, NAMES[instance->name]), hash);
+        if (strcmp (hash, instance->hash) != 0)
+            fail_msg ("seed %llu: %s runs an old definition", (unsigned long long) sim->seed,
+                      instance->id);
     }
 }
 
@@ -659,6 +729,7 @@ simulate (uint64_t seed)
     char *pod = text_format ("%.*s%s%s", (int) (hole - POD), POD, policy, hole + 2);
     sim_t *sim = memory_new (1, sizeof *sim);
     sim->world = world_new (pod, "");
+    sim->world->pod.spec.ephemeral_containers.count = 0; // it comes later
     sim->random = seed * 0x9e3779b97f4a7c15ULL + 1;
     sim->seed = seed;
     sim->policy = policy;
@@ -667,6 +738,7 @@ simulate (uint64_t seed)
     sim->is_storm = false;
     run_for (sim, CALM_S);
     check_calm (sim);
+    check_definitions (sim);
     sim->is_agent_asked = true;
     pod_local_terminate (sim->world->local, (opt_int_t){ true, 3 }, NULL, NULL, true);
     run_for (sim, 120);
@@ -680,8 +752,10 @@ any_storm_ends_where_it_should (void **state)
 {
     (void) state;
     const char *more = getenv ("CUBELET_SIMULATED_SEEDS"); // for a longer look
-    uint64_t seeds = more ? strtoull (more, NULL, 10) : SEEDS;
-    for (uint64_t seed = 1; seed <= seeds; seed++)
+    const char *one = getenv ("CUBELET_SIMULATED_SEED");   // for a closer one
+    uint64_t first = one ? strtoull (one, NULL, 10) : 1;
+    uint64_t last = one ? first : more ? strtoull (more, NULL, 10) : SEEDS;
+    for (uint64_t seed = first; seed <= last; seed++)
         simulate (seed);
 }
 
