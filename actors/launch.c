@@ -1,6 +1,7 @@
 #include "launch.h"
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
+#include <string.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
 
@@ -211,6 +212,54 @@ resource_manager_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
+static bool
+lists_text (text_list_t list, const char *text)
+{
+    for (size_t i = 0; i < list.count; i++)
+        if (strcmp (list.items[i], text) == 0)
+            return true;
+    return false;
+}
+
+static node_t
+eviction_manager_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
+    set_text (tree, &args, "cgroup_root", config->cgroup_root);
+    node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
+    node_set (tree, &args, "eviction_hard", node_copy (tree, config->eviction_hard));
+    node_set (tree, &args, "eviction_soft", node_copy (tree, config->eviction_soft));
+    node_set (tree, &args, "eviction_soft_grace_period",
+              node_copy (tree, config->eviction_soft_grace_period));
+    node_set (tree, &args, "eviction_minimum_reclaim",
+              node_copy (tree, config->eviction_minimum_reclaim));
+    node_set_bool (tree, &args, "enforces_pods",
+                   lists_text (config->enforce_node_allocatable, "pods"));
+    node_set_int (tree, &args, "transition_ms",
+                  config->eviction_pressure_transition_period_ns / NS_PER_MS);
+    node_set_int (tree, &args, "max_grace_s", config->eviction_max_pod_grace_period_s);
+    node_set_bool (tree, &args, "isolates_storage", config->local_storage_capacity_isolation);
+    node_set_int (tree, &args, "allocatable_memory", allocatable_memory (launch));
+    return args;
+}
+
+static node_t
+image_gc_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_int (tree, &args, "minimum_age_ms", config->image_minimum_gc_age_ns / NS_PER_MS);
+    node_set_int (tree, &args, "maximum_age_ms", config->image_maximum_gc_age_ns / NS_PER_MS);
+    node_set_int (tree, &args, "high_percent", config->image_gc_high_threshold_percent);
+    node_set_int (tree, &args, "low_percent", config->image_gc_low_threshold_percent);
+    return args;
+}
+
 static node_t
 stats_provider_args (const launch_t *launch, tree_t *tree)
 {
@@ -294,6 +343,8 @@ static const struct {
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &stats_provider_class, stats_provider_args },
+    { &image_gc_class, image_gc_args },
+    { &eviction_manager_class, eviction_manager_args },
     { &server_class, launch_server_args },
     { &token_manager_class, no_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },

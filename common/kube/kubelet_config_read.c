@@ -362,6 +362,18 @@ merge_flags (tree_t *tree, node_t *into, const node_t *flags)
     merge (tree, into, flags);
 }
 
+/* mergeDefaultEvictionSettings: signals that evictionHard does not name keep their defaults. */
+static void
+add_default_thresholds (tree_t *tree, node_t *merged, const node_t *defaults)
+{
+    node_t thresholds = node_copy (tree, node_get (merged, "evictionHard"));
+    for (size_t i = 0; node_is_map (&thresholds) && i < node_count (defaults); i++)
+        if (!node_get (&thresholds, node_key_at (defaults, i)))
+            node_set (tree, &thresholds, node_key_at (defaults, i),
+                      node_copy (tree, node_value_at (defaults, i)));
+    node_set (tree, merged, "evictionHard", thresholds);
+}
+
 static void
 merge_all (const reading_t *reading, const config_sources_t *sources, node_t *merged)
 {
@@ -378,6 +390,8 @@ merge_all (const reading_t *reading, const config_sources_t *sources, node_t *me
     for (; next < reading->count; next++)
         merge (reading->tree, merged, &reading->files[next].document);
     merge_flags (reading->tree, merged, sources->flags);
+    if (node_get_bool (merged, "mergeDefaultEvictionSettings", false))
+        add_default_thresholds (reading->tree, merged, defaults.eviction_hard);
 }
 
 int

@@ -12,6 +12,8 @@ extern const actor_class_t volume_manager_class;
 extern const actor_class_t probe_manager_class;
 extern const actor_class_t event_recorder_class;
 extern const actor_class_t resource_manager_class;
+extern const actor_class_t eviction_manager_class;
+extern const actor_class_t image_gc_class;
 extern const actor_class_t server_class;
 extern const actor_class_t status_reporter_class;
 extern const actor_class_t api_client_class;
