@@ -66,12 +66,13 @@ typedef struct {
 typedef struct {
     actor_t *actor;
     tree_t *args;
-    zlistx_t *pods;    // managed_pod_t, in the order they came
-    zlistx_t *mirrors; // mirror_t
-    zlistx_t *pending; // names of sources that have not delivered a set yet
-    zlistx_t *early;   // tree_t: sources' words until it is known who runs already; NULL: it is
-    zlistx_t *running; // uids of workers that were there before us
-    tree_t *node;      // the Node as the API server has it; NULL: the initial one of the arguments
+    zlistx_t *pods;      // managed_pod_t, in the order they came
+    zlistx_t *mirrors;   // mirror_t
+    zlistx_t *pending;   // names of sources that have not delivered a set yet
+    zlistx_t *early;     // tree_t: sources' words until it is known who runs already; NULL: it is
+    zlistx_t *strangers; // tree_t: pods of no source, until all sources have delivered
+    zlistx_t *running;   // uids of workers that were there before us
+    tree_t *node; // the Node as the API server has it; NULL: the initial one of the arguments
     bool memory_pressure, disk_pressure, pid_pressure;
     bool has_app_armor;
     tree_t *checkpoint; // allocated_pods_state as it was at the start; NULL: there was none
@@ -198,6 +199,9 @@ void worker_ask_later (manager_t *self, const managed_pod_t *entry);
 
 int on_pod_status (void *state, const message_t *message, fault_t *fault);
 int on_pod_orphan (void *state, const message_t *message, fault_t *fault);
+
+/* All sources have delivered: what none of them has is stopped. */
+void strangers_stop (manager_t *self);
 
 // ---- evictions.c ----
 

@@ -160,8 +160,8 @@ static void
 stop (void **self_p)
 {
     manager_t *self = *self_p;
-    zlistx_t **const lists[] = { &self->pods, &self->mirrors, &self->pending, &self->early,
-                                 &self->running };
+    zlistx_t **const lists[] = { &self->pods,  &self->mirrors,   &self->pending,
+                                 &self->early, &self->strangers, &self->running };
     for (size_t i = 0; i < COUNT_OF (lists); i++)
         zlistx_destroy (lists[i]);
     tree_destroy (&self->args);
@@ -185,6 +185,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->mirrors = list_of (mirror_destroy);
     self->pending = list_of (free_name);
     self->early = list_of (free_tree);
+    self->strangers = list_of (free_tree);
     self->running = list_of (free_name);
     self->sync_ms = node_get_int (args, "sync_ms", SYNC_DEFAULT_MS);
     self->is_joined = node_get_bool (args, "joined", false);

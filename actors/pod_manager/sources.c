@@ -237,6 +237,7 @@ apply_set (manager_t *self, const node_t *body)
     const char *source = node_get_text (body, "source", "");
     take_set (self, source, node_get (body, "pods"));
     source_has_delivered (self, source);
+    strangers_stop (self);
     mirrors_report_orphans (self);
 }
 
@@ -287,6 +288,7 @@ sources_begin (manager_t *self)
     for (tree_t *held = zlistx_first (early); held; held = zlistx_next (early))
         apply (self, tree_root (held));
     zlistx_destroy (&early);
+    strangers_stop (self);
 }
 
 int

@@ -3,13 +3,25 @@
 #include "cubelet/memory.h"
 #include "manager.h"
 
+static void
+remember_stranger (manager_t *self, const node_t *pod)
+{
+    for (tree_t *known = zlistx_first (self->strangers); known;
+         known = zlistx_next (self->strangers))
+        if (streq (pod_uid_of (tree_root (known)), pod_uid_of (pod)))
+            return;
+    zlistx_add_end (self->strangers, tree_copy (pod));
+}
+
 /* A pod that a worker or the runtime has and no source knows. */
 static void
 take_orphan (manager_t *self, const node_t *pod)
 {
     fault_t fault = { 0 };
-    if (!sources_are_ready (self) || self->early)
-        return; // its source may be about to say it; whoever told us tells again
+    if (!sources_are_ready (self) || self->early) {
+        remember_stranger (self, pod); // its source may be about to say it
+        return;
+    }
     managed_pod_t *entry = managed_add (self, pod, SOURCE_RUNTIME, &fault);
     if (!entry) {
         LOG_WARNING ("Pod of no source not understood err=%s", fault.text);
@@ -34,6 +46,21 @@ take_leftover (manager_t *self, managed_pod_t *entry)
     entry->may_run = true;
     worker_ask_for (self, entry);
     report_pod (self, entry);
+}
+
+void
+strangers_stop (manager_t *self)
+{
+    tree_t *pod;
+    while (sources_are_ready (self) && !self->early
+           && (pod = zlistx_detach (self->strangers, NULL))) {
+        managed_pod_t *entry = find_uid (self, pod_uid_of (tree_root (pod)));
+        if (entry)
+            take_leftover (self, entry);
+        else
+            take_orphan (self, tree_root (pod));
+        tree_destroy (&pod);
+    }
 }
 
 /* Its worker has ended what was to be ended, and it is to be started again with the same UID. */

@@ -495,8 +495,8 @@ what_only_the_runtime_has_is_stopped (void **state)
     OWNED (scene_close) scene_t scene = scene_open (STANDALONE_ARGS, "");
 #define ORPHAN "{\"uid\": \"o1\", \"namespace\": \"ns\", \"name\": \"o\"}"
     peer_send_json (scene.source, "pod-manager", MSG_POD_ORPHAN, ORPHAN); // may be a file's
+    assert_count (&scene, 0);
     send_set (&scene, "file", "");
-    peer_send_json (scene.source, "pod-manager", MSG_POD_ORPHAN, ORPHAN);
     peer_t *worker = expect_worker (&scene, "pod-worker/ns_o_o1");
     OWNED (received_destroy) received_t *sync = peer_expect (worker, MSG_POD_SYNC);
     assert_true (node_get_bool (sync->body, "terminate", false));

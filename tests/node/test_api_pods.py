@@ -1,10 +1,11 @@
 """Pods of an API server: run, refused, deleted, resized; static pods and their mirrors."""
 import json
+import os
 import pathlib
 import unittest
 
 from lab import pods
-from lab.agent import NODE, Agent
+from lab.agent import NODE
 from lab.case import LabCase
 from lab.cluster import Cluster, JoinedAgent
 
@@ -23,12 +24,10 @@ class ApiPods(LabCase):
     def setUp(self):
         self.cluster = Cluster()
         self.addCleanup(self.cluster.close)
-        self.agent = JoinedAgent(self.containerd, self.cluster)
+        self.agent = JoinedAgent(self.containerd, self.cluster, arguments=['--enable-fault-injection'])
         self.addCleanup(self.agent.remove)
         self.addCleanup(self.containerd.runtime.purge)
-        self.cluster.create({'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': NODE, 'labels': {}}}, None)
-        self.agent.launch()
-        Agent.wait_ready(self.agent)
+        self.agent.start()
         self.addCleanup(lambda: self.agent.running() and self.agent.stop())
 
     def sandboxes(self):
@@ -73,8 +72,7 @@ class ApiPods(LabCase):
         self.cluster.create(bound('once', 'echo ran', restartPolicy='Never'))
         before = self.agent.wait_api_pod('once', 'Succeeded', lambda pod: pods.phase(pod) == 'Succeeded')
         self.agent.stop()
-        self.agent.launch()
-        Agent.wait_ready(self.agent)
+        self.agent.start()
         self.agent.wait('the agent lists it', lambda: self.agent.pods())
         self.cluster.create(bound('other', grace=1))
         self.agent.wait_api_ready('other')
@@ -153,6 +151,45 @@ class ApiPods(LabCase):
                                       and pods.container(pod)['restartCount'] == 1)
         self.assertEqual(pods.container(pod)['resources']['limits']['memory'], '96Mi')
         self.assertEqual(self.agent.wait_event('sized', 'Killing')['message'], 'Container main resize requires restart')
+
+    def test_a_critical_pod_makes_room(self):
+        self.cluster.create(bound('small', grace=1, container={'resources': {'requests': {
+            'cpu': f'{os.cpu_count() * 1000 - 100}m'}}}))
+        self.agent.wait_api_ready('small')
+        self.agent.write_manifest('vital', pods.pod('vital', grace=1, container={'resources': {'requests': {
+            'cpu': '200m'}}}))
+        self.agent.wait_api_ready(f'vital-{NODE}')
+        status = self.agent.wait_api_pod('small', 'Failed', lambda pod: pods.phase(pod) == 'Failed')['status']
+        self.assertEqual(status['reason'], 'Preempting')
+        self.assertTrue(pods.condition({'status': status}, 'DisruptionTarget'))
+        self.agent.wait_event('small', 'Preempting')
+        self.cluster.delete('pods', 'small')
+        self.agent.wait_api_gone('small')
+
+    def test_pods_survive_their_manager(self):
+        self.cluster.create(bound('web', grace=1))
+        before = self.agent.wait_api_ready('web')
+        self.agent.fault('kill', 'pod-manager')
+        self.cluster.create(bound('later', grace=1))
+        self.agent.wait_api_ready('later')
+        self.assertEqual(pods.container(self.cluster.pod('web')), pods.container(before))
+        self.cluster.delete('pods', 'web')
+        self.agent.fault('kill', 'pod-manager')
+        self.agent.wait_api_gone('web')
+        self.agent.wait_no_traces(before['metadata']['uid'])
+
+    def test_a_pod_deleted_while_the_agent_is_away_is_gone_afterwards(self):
+        self.cluster.create(bound('web', grace=1))
+        self.cluster.create(bound('forced', grace=1))
+        web = self.agent.wait_api_ready('web')['metadata']['uid']
+        forced = self.agent.wait_api_ready('forced')['metadata']['uid']
+        self.agent.kill()
+        self.cluster.delete('pods', 'web')
+        self.cluster.delete('pods', 'forced', gracePeriodSeconds=0)
+        self.agent.start()
+        self.agent.wait_api_gone('web')
+        self.agent.wait_no_traces(web)
+        self.agent.wait_no_traces(forced)
 
     def test_a_static_pod_has_a_mirror(self):
         self.agent.write_manifest('static', pods.pod('static', grace=1))
