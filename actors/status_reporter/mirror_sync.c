@@ -62,18 +62,8 @@ create (entry_t *self)
 // ---- removing one ----
 
 static void
-on_removed (void *state, const message_t *reply, const fault_t *came, void *context)
+settle_removal (entry_t *self)
 {
-    (void) state;
-    entry_t *self = *(entry_t **) context;
-    fault_t fault = { 0 };
-    self->call = 0;
-    bool is_gone = api_reply_check (reply, came, &fault) || fault.code == FAULT_NOT_FOUND
-                   || fault.code == FAULT_ABORTED;
-    if (!is_gone) {
-        entry_failed (self, "Failed deleting a mirror pod", &fault);
-        return;
-    }
     LOG_INFO ("Mirror pod deleted pod=%s/%s uid=%s", self->ns, self->name, self->api_uid);
     if (self->kind == ENTRY_ORPHAN) {
         entry_forget (self);
@@ -83,6 +73,43 @@ on_removed (void *state, const message_t *reply, const fault_t *came, void *cont
     self->is_mirror_wrong = false;
     self->sent = 0;
     entry_end (self);
+}
+
+/* Whose name is it now? */
+static void
+on_looked (void *state, const message_t *reply, const fault_t *came, void *context)
+{
+    (void) state;
+    entry_t *self = *(entry_t **) context;
+    fault_t fault = { 0 };
+    self->call = 0;
+    const node_t *pod = api_reply_check (reply, came, &fault);
+    bool is_still_there =
+        pod && streq (node_get_text (node_get (pod, "metadata"), "uid", ""), self->api_uid);
+    if (is_still_there)
+        fault_set (&fault, FAULT_ABORTED, "a conflict, though it is still there");
+    if (is_still_there || (!pod && fault.code != FAULT_NOT_FOUND))
+        entry_failed (self, "Failed deleting a mirror pod", &fault);
+    else
+        settle_removal (self);
+}
+
+static void
+on_removed (void *state, const message_t *reply, const fault_t *came, void *context)
+{
+    (void) state;
+    entry_t *self = *(entry_t **) context;
+    fault_t fault = { 0 };
+    self->call = 0;
+    if (api_reply_check (reply, came, &fault) || fault.code == FAULT_NOT_FOUND)
+        settle_removal (self);
+    else if (fault.code == FAULT_ABORTED) {
+        OWNED (free_text) char *path = entry_path (self, NULL);
+        api_call_t call = { .method = "GET", .path = path };
+        self->call = api_call (self->reporter->actor, &call, on_looked, &self, sizeof self);
+    }
+    else
+        entry_failed (self, "Failed deleting a mirror pod", &fault);
 }
 
 void

@@ -37,8 +37,8 @@ on_deleted (void *state, const message_t *reply, const fault_t *came, void *cont
     entry_t *self = *(entry_t **) context;
     fault_t fault = { 0 };
     self->call = 0;
-    bool is_done = api_reply_check (reply, came, &fault) || fault.code == FAULT_NOT_FOUND
-                   || fault.code == FAULT_ABORTED; // another pod of that name
+    // a conflict may mean another pod of that name: the next round looks
+    bool is_done = api_reply_check (reply, came, &fault) || fault.code == FAULT_NOT_FOUND;
     if (!is_done) {
         entry_failed (self, "Pod not deleted from the API server", &fault);
         return;

@@ -303,8 +303,12 @@ a_deletion_is_tried_until_it_is_done (void **state)
     expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
     expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 500, "{}");
     expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
-    // another pod has that name by now
+    // a conflict: is it another pod by now? not yet
     expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
+    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
+    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
+    OWNED (free_text) char *other = pod_json ("other", "", STATUS ("Pending"));
+    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, other);
     expect_silence (self);
 }
 
@@ -421,6 +425,10 @@ a_mirror_without_a_static_pod_is_deleted (void **state)
     peer_send_json (self->manager, REPORTER, MSG_MIRROR_ORPHAN,
                     "{\"namespace\": \"default\", \"name\": \"s\", \"uid\": \"m1\"}");
     expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/s", 503, "{}");
+    // a conflict, but not with another pod
+    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/s", 409, "{}");
+    OWNED (free_text) char *mirror = mirror_json ("m1", "hash", "");
+    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/s", 200, mirror);
     OWNED (received_destroy)
     received_t *call = expect_call (self, "DELETE", "/api/v1/namespaces/default/pods/s");
     const node_t *options = node_get (call->body, "body");
