@@ -6,8 +6,8 @@
    text. What is made again, and when: api_rules.h. Credentials, limits and connections:
    api_connection.h.
 
-   Arguments: {"kubeconfig": path, "qps": int, "burst": int}, KubeletConfiguration's kubeAPIQPS and
-   kubeAPIBurst. */
+   Arguments: {"kubeconfig": path, "certificate": path?, "qps": int, "burst": int},
+   KubeletConfiguration's kubeAPIQPS and kubeAPIBurst. */
 #include "cubelet/actors.h"
 #include "cubelet/api_connection.h"
 #include "cubelet/api_rules.h"
@@ -242,6 +242,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     zlistx_set_destructor (self->requests, request_destroy);
     api_connection_options_t options = {
         .kubeconfig = node_get_text (args, "kubeconfig", ""),
+        .certificate = node_get_text (args, "certificate", NULL),
         .calls_per_s = (double) node_get_int (args, "qps", 50),
         .burst = (double) node_get_int (args, "burst", 100),
     };

@@ -1,6 +1,7 @@
 #include "launch.h"
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
+#include "cubelet/memory.h"
 #include <string.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
@@ -311,8 +312,35 @@ api_client_args (const launch_t *launch, tree_t *tree)
     node_t args = node_map();
     node_set_text (tree, &args, "kubeconfig",
                    launch->kubeconfig ? launch->kubeconfig : launch->bootstrap_kubeconfig);
+    if (config->rotate_certificates) {
+        OWNED (free_text)
+        char *path = text_format ("%s/kubelet-client-current.pem", launch->cert_dir);
+        node_set_text (tree, &args, "certificate", path);
+    }
     node_set_int (tree, &args, "qps", config->kube_api_qps);
     node_set_int (tree, &args, "burst", config->kube_api_burst);
+    return args;
+}
+
+static bool
+needs_certificates (const launch_t *launch)
+{
+    const kubelet_config_t *config = launch->config;
+    return launch->kubeconfig
+           && (launch->bootstrap_kubeconfig || config->rotate_certificates
+               || config->server_tls_bootstrap);
+}
+
+static node_t
+certificate_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map();
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_text (tree, &args, "directory", launch->cert_dir);
+    node_set_text (tree, &args, "kubeconfig", launch->kubeconfig);
+    node_set_text (tree, &args, "bootstrap", launch->bootstrap_kubeconfig);
+    node_set_bool (tree, &args, "rotates_client", launch->config->rotate_certificates);
+    node_set_bool (tree, &args, "has_serving", launch->config->server_tls_bootstrap);
     return args;
 }
 
@@ -346,6 +374,7 @@ static const struct {
     { &image_gc_class, image_gc_args },
     { &eviction_manager_class, eviction_manager_args },
     { &server_class, launch_server_args },
+    { &certificate_manager_class, certificate_manager_args, needs_certificates },
     { &token_manager_class, no_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },
     { &status_reporter_class, node_name_args, has_api_server },

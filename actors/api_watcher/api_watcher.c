@@ -4,7 +4,8 @@
    Nobody has to ask for Node and Pods: they are told when they change, when somebody starts anew
    (ACTOR_UP), and again every minute, should a message have been lost.
 
-   Arguments: {"kubeconfig": path, "node_name": text, "qps": int, "burst": int}. */
+   Arguments: {"kubeconfig": path, "certificate": path?, "node_name": text, "qps": int, "burst":
+   int}. */
 #include "api_watcher.h"
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
@@ -69,6 +70,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
     api_connection_options_t options = {
         .kubeconfig = node_get_text (args, "kubeconfig", ""),
+        .certificate = node_get_text (args, "certificate", NULL),
         .calls_per_s = (double) node_get_int (args, "qps", 50),
         .burst = (double) node_get_int (args, "burst", 100),
         .on_credentials = on_credentials,
@@ -99,7 +101,7 @@ stop (void **self_p)
 const actor_class_t api_watcher_class = {
     .name = "api-watcher",
     .about = "Node, Pods, Services and the pods' objects, by list and watch",
-    .hears_of = "pod-manager node-reporter status-reporter",
+    .hears_of = "pod-manager node-reporter status-reporter certificate-manager",
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,

@@ -5,7 +5,8 @@
 static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
                                            .watch_min_s = 300 };
 
-static const char *const NODE_READERS[] = { "pod-manager", "node-reporter", "status-reporter" };
+static const char *const NODE_READERS[] = { "pod-manager", "node-reporter", "status-reporter",
+                                            "certificate-manager" };
 
 // ---- Node ----
 

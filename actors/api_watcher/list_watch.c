@@ -372,7 +372,10 @@ on_watch_done (void *context, const http_response_t *response, const fault_t *fa
         self->end.code = 200;
     else if (!is_told) {
         OWNED (free_text) char *text = describe_failure (self, response, fault);
-        log_once (self, "watch", text);
+        if (self->end.code != 0)
+            log_once (self, "watch", text);
+        else // all watches at once; who makes requests says that the server is away
+            LOG_V (2, "Watch broke off path=%s err=%s", self->path, text);
     }
     if (self->end.events > 0)
         free_text (&self->last_error);

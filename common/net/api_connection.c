@@ -472,7 +472,8 @@ api_connection_new (actor_t *actor, const api_connection_options_t *options)
     zlistx_set_destructor (self->calls, call_destroy);
     self->sessions = zlistx_new();
     zlistx_set_destructor (self->sessions, session_destroy);
-    self->login = api_login_new (actor, options->kubeconfig, on_login_change, self);
+    self->login =
+        api_login_new (actor, options->kubeconfig, options->certificate, on_login_change, self);
     self->look_timer = actor_timer (actor, LOOK_EVERY_MS, look_at_sessions, self);
     return self;
 }

@@ -17,7 +17,14 @@
 #define PLUGIN_RETRY_MS 5000 // after a failure
 
 /* The files that count besides the kubeconfig itself. */
-typedef enum { FILE_CA, FILE_CERTIFICATE, FILE_KEY, FILE_TOKEN, FILE_COUNT } file_t;
+typedef enum {
+    FILE_CA,
+    FILE_CERTIFICATE,
+    FILE_KEY,
+    FILE_TOKEN,
+    FILE_OWN, // certificate and key that rotate, in the place of the kubeconfig's
+    FILE_COUNT
+} file_t;
 
 typedef struct {
     char *bytes; // NULL: there is none
@@ -28,6 +35,7 @@ typedef struct {
 struct api_login {
     actor_t *actor;
     char *path;
+    char *own; // path of FILE_OWN, or NULL
     api_login_change_fn *on_change;
     void *context;
 
@@ -135,6 +143,11 @@ api_login_endpoint (const api_login_t *self)
         out->key = copy_pem (made->key, strlen (made->key));
         return out;
     }
+    if (files[FILE_OWN].bytes) {
+        out->certificate = copy_pem (files[FILE_OWN].bytes, files[FILE_OWN].size);
+        out->key = copy_pem (files[FILE_OWN].bytes, files[FILE_OWN].size);
+        return out;
+    }
     const content_t *certificate = &files[FILE_CERTIFICATE], *key = &files[FILE_KEY];
     out->certificate = config->certificate.bytes
                            ? copy_pem (config->certificate.bytes, config->certificate.size)
@@ -225,13 +238,14 @@ forget_config (api_login_t *self)
 }
 
 static const char *
-path_of (const kubeconfig_t *config, file_t file)
+path_of (const api_login_t *self, file_t file)
 {
     switch (file) {
-    case FILE_CA: return config->ca_file;
-    case FILE_CERTIFICATE: return config->certificate_file;
-    case FILE_KEY: return config->key_file;
-    default: return config->token_file;
+    case FILE_CA: return self->config.ca_file;
+    case FILE_CERTIFICATE: return self->config.certificate_file;
+    case FILE_KEY: return self->config.key_file;
+    case FILE_OWN: return self->own;
+    default: return self->config.token_file;
     }
 }
 
@@ -262,9 +276,11 @@ look_at_config (api_login_t *self, fault_t *fault)
 static int
 look_at_file (api_login_t *self, file_t file, fault_t *fault)
 {
-    const char *path = path_of (&self->config, file);
+    const char *path = path_of (self, file);
     content_t *content = &self->files[file];
-    file_stamp_t stamp = file_stamp (path);
+    file_stamp_t stamp = file_stamp (path), none = { 0 };
+    if (file == FILE_OWN && file_stamp_equal (&stamp, &none))
+        return 0; // it is still to come
     if (!path || (content->bytes && file_stamp_equal (&stamp, &content->stamp)))
         return 0;
     size_t size = 0;
@@ -479,11 +495,13 @@ look_unasked (void *state, void *context)
 }
 
 api_login_t *
-api_login_new (actor_t *actor, const char *path, api_login_change_fn *on_change, void *context)
+api_login_new (actor_t *actor, const char *path, const char *certificate,
+               api_login_change_fn *on_change, void *context)
 {
     api_login_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
     self->path = text_copy (path);
+    self->own = text_copy (certificate);
     self->on_change = on_change;
     self->context = context;
     self->timer = actor_timer (actor, LOOK_WHILE_FAILED_MS, look_unasked, self);
@@ -500,6 +518,7 @@ api_login_destroy (api_login_t **self_p)
     actor_timer_cancel (self->actor, &self->timer);
     free_text (&self->authorization);
     free (self->path);
+    free (self->own);
     free (self);
     *self_p = NULL;
 }

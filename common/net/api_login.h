@@ -32,9 +32,10 @@ typedef struct api_login api_login_t;
 /* Something may be different now: ask api_login_state. Not called from within a function here. */
 typedef void api_login_change_fn (void *context);
 
-/* Watches over the kubeconfig at `path`, which need not exist yet. Owned. */
-api_login_t *
-api_login_new (actor_t *actor, const char *path, api_login_change_fn *on_change, void *context);
+/* Watches over the kubeconfig at `path`, which need not exist yet, and over the file `certificate`
+   (or NULL), which counts before the certificate of the kubeconfig when it exists. Owned. */
+api_login_t *api_login_new (actor_t *actor, const char *path, const char *certificate,
+                            api_login_change_fn *on_change, void *context);
 void api_login_destroy (api_login_t **self_p);
 
 /* Where we stand; looks at the files, at most once a second. FAILED comes with the reason:

@@ -17,9 +17,11 @@
 typedef struct api_connection api_connection_t;
 
 typedef struct {
-    const char *kubeconfig; // its path; need not exist yet
-    double calls_per_s;     // 0 or less: no limit (kubeAPIQPS)
-    double burst;           // calls at once (kubeAPIBurst)
+    const char *kubeconfig;  // its path; need not exist yet
+    const char *certificate; // a file of certificate and key that counts before the kubeconfig's as
+                             // soon as it exists; or NULL
+    double calls_per_s;      // 0 or less: no limit (kubeAPIQPS)
+    double burst;            // calls at once (kubeAPIBurst)
 
     /* Credentials have come, or changed: what failed before may work now. Not called from within a
        function here; may be NULL. */

@@ -28,7 +28,12 @@ F (X509_STORE_load_file) F (X509_STORE_new) F (X509_add_ext) F (X509_digest) F (
 F (X509_get_serialNumber) F (X509_get_subject_name) F (X509_getm_notAfter) \
 F (X509_getm_notBefore) F (X509_new) F (X509_set_issuer_name) \
 F (X509_set_pubkey) F (X509_set_subject_name) F (X509_set_version) F (X509_sign) \
-F (X509_verify_cert) F (X509_verify_cert_error_string)
+F (X509_verify_cert) F (X509_verify_cert_error_string) \
+F (ASN1_TIME_to_tm) F (BIO_write) F (EVP_Digest) F (EVP_sha512_256) F (OPENSSL_sk_free) \
+F (OPENSSL_sk_num) F (PEM_read_bio_PrivateKey) F (PEM_read_bio_X509) F (PEM_write_bio_PUBKEY) \
+F (PEM_write_bio_X509_REQ) F (X509_REQ_add_extensions) F (X509_REQ_free) F (X509_REQ_new) \
+F (X509_REQ_set_pubkey) F (X509_REQ_set_subject_name) F (X509_REQ_sign) F (X509_check_host) \
+F (X509_check_ip_asc) F (X509_check_private_key) F (X509v3_add_ext) F (X509v3_delete_ext)
 
 #define TLS_FUNCTIONS_SSL(F) \
 F (OPENSSL_init_ssl) F (SSL_CTX_check_private_key) F (SSL_CTX_ctrl) F (SSL_CTX_free) \
@@ -112,6 +117,27 @@ int tls_fault (fault_t *fault, fault_code_t code, const char *format, ...)
 #define X509_sign tls_library.X509_sign_
 #define X509_verify_cert tls_library.X509_verify_cert_
 #define X509_verify_cert_error_string tls_library.X509_verify_cert_error_string_
+#define ASN1_TIME_to_tm tls_library.ASN1_TIME_to_tm_
+#define BIO_write tls_library.BIO_write_
+#define EVP_Digest tls_library.EVP_Digest_
+#define EVP_sha512_256 tls_library.EVP_sha512_256_
+#define OPENSSL_sk_free tls_library.OPENSSL_sk_free_
+#define OPENSSL_sk_num tls_library.OPENSSL_sk_num_
+#define PEM_read_bio_PrivateKey tls_library.PEM_read_bio_PrivateKey_
+#define PEM_read_bio_X509 tls_library.PEM_read_bio_X509_
+#define PEM_write_bio_PUBKEY tls_library.PEM_write_bio_PUBKEY_
+#define PEM_write_bio_X509_REQ tls_library.PEM_write_bio_X509_REQ_
+#define X509_REQ_add_extensions tls_library.X509_REQ_add_extensions_
+#define X509_REQ_free tls_library.X509_REQ_free_
+#define X509_REQ_new tls_library.X509_REQ_new_
+#define X509_REQ_set_pubkey tls_library.X509_REQ_set_pubkey_
+#define X509_REQ_set_subject_name tls_library.X509_REQ_set_subject_name_
+#define X509_REQ_sign tls_library.X509_REQ_sign_
+#define X509_check_host tls_library.X509_check_host_
+#define X509_check_ip_asc tls_library.X509_check_ip_asc_
+#define X509_check_private_key tls_library.X509_check_private_key_
+#define X509v3_add_ext tls_library.X509v3_add_ext_
+#define X509v3_delete_ext tls_library.X509v3_delete_ext_
 #define SSL_CTX_check_private_key tls_library.SSL_CTX_check_private_key_
 #define SSL_CTX_ctrl tls_library.SSL_CTX_ctrl_
 #define SSL_CTX_free tls_library.SSL_CTX_free_
