@@ -82,6 +82,7 @@ on_volumes (void *state, const message_t *reply, const fault_t *fault, void *con
         report_mount_fault (self, fault);
         backoff_next (&self->volume_backoff, &BACKOFF_VOLUME, now, now);
         self->volume_retry_at = now + self->volume_backoff.wait_ns;
+        objects_watch (self); // claims are only read when asked for
     }
     else {
         self->volume_backoff = (backoff_t){ 0 };
