@@ -17,6 +17,7 @@
 #include "cubelet/supervisor.h"
 #include "image_puller/docker_config.h"
 #include "launch.h"
+#include "subids.h"
 
 /* An actor's stack: handlers are shallow, the deepest are the converters (TREE_DEPTH_MAX) and
    getaddrinfo. Only what is touched costs memory. */
@@ -132,7 +133,8 @@ run (const kubelet_options_t *options, fault_t *fault)
         .socket_dir = options->socket_dir,
         .is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig,
     };
-    if (read_credential_providers (options, &launch, fault) < 0)
+    if (read_credential_providers (options, &launch, fault) < 0
+        || subids_find (&launch.userns_first, &launch.userns_total, fault) < 0)
         return -1;
     launch_server_certificate (&launch);
     supervised_t actors[LAUNCH_ACTORS_MAX];

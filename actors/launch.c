@@ -197,6 +197,10 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
     if (launch->facts->allocatable)
         node_set (tree, &args, "node_allocatable", node_copy (tree, launch->facts->allocatable));
     node_set_int (tree, &args, "node_allocatable_memory", allocatable_memory (launch));
+    node_set_int (tree, &args, "userns_first", launch->userns_first);
+    node_set_int (tree, &args, "userns_total", launch->userns_total);
+    if (launch->facts->userns_length)
+        node_set_int (tree, &args, "userns_length", launch->facts->userns_length);
     return args;
 }
 

@@ -24,6 +24,7 @@ typedef struct {
     const char *flags;                  // of the command line, one "name=value" a line
     const node_t *credential_providers; // a CredentialProviderConfig; NULL: none
     const char *credential_provider_bin_dir;
+    int64_t userns_first, userns_total; // host ids for pods with user namespaces
 } launch_t;
 
 /* The Node that is registered, and that pods are admitted to while no API server has one: without

@@ -98,7 +98,7 @@ on_object_state (void *state, const message_t *message, fault_t *fault)
 pod_facts_t
 pod_facts_of (const worker_t *self, fault_t *fault)
 {
-    pod_facts_t facts = { 0 };
+    pod_facts_t facts = { .userns_host_id = self->userns_host_id };
     const char *class = self->pod.spec.runtime_class_name;
     fault_t missing = { 0 };
     if (class && *class) {

@@ -88,6 +88,8 @@ on_volumes (void *state, const message_t *reply, const fault_t *fault, void *con
         self->volume_backoff = (backoff_t){ 0 };
         self->volume_retry_at = 0;
         merge_volumes (self, node_get (reply->body, "volumes"));
+        const node_t *users = node_get (reply->body, "userns_host_id");
+        self->userns_host_id = (opt_int_t){ users != NULL, node_as_int (users, 0) };
     }
     worker_step (self);
 }

@@ -67,6 +67,7 @@ typedef struct {
     bool is_volume_stale;     // something changed while it was asked
     backoff_t volume_backoff; // after failures
     int64_t volume_retry_at;  // ns
+    opt_int_t userns_host_id; // of VOLUME_SETUP's answer
     work_t token;             // of `tokens`
     size_t tokens_asked;      // not answered yet
     uint64_t token_round;
@@ -160,7 +161,7 @@ bool tokens_ready (worker_t *self);
 
 actor_handle_fn on_object_state;
 
-/* What the objects say about how the pod runs: the handler of its RuntimeClass. A class that does
+/* What is decided for this pod: the handler of its RuntimeClass, its user ids. A class that does
    not exist counts as none, and is a fault in *fault when that is not NULL. Borrowed from the
    objects. */
 pod_facts_t pod_facts_of (const worker_t *self, fault_t *fault);

@@ -7,6 +7,7 @@
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/askers.h"
+#include "users.h"
 #include "volume_plugin.h"
 #include <czmq.h>
 
@@ -15,6 +16,7 @@ typedef struct {
     volume_host_t host;
     char *real_root;    // root_dir without links, as mountinfo shows it
     tree_t *args;       // the facts borrow from it
+    users_t *users;     // host ids of pods with a user namespace
     zhashx_t *setups;   // setup_t by pod uid, those under way
     zhashx_t *removals; // removal_t by pod uid
 } manager_t;

@@ -147,6 +147,8 @@ static void
 finish_removal (removal_t *self, const fault_t *fault)
 {
     manager_t *manager = self->manager;
+    if (!fault)
+        users_release (manager->users, self->uid);
     askers_answer (self->askers, manager->actor, NULL, fault);
     zhashx_delete (manager->removals, self->uid);
 }

@@ -19,8 +19,9 @@ typedef struct setup {
     pod_t pod;
     LIST_OF (volume_job_t *) jobs; // those begun
     size_t pending;
-    node_t volumes; // the answer so far
-    fault_t fault;  // the first one
+    node_t volumes;         // the answer so far
+    int64_t userns_host_id; // -1: the pod has no user namespace
+    fault_t fault;          // the first one
     bool is_failed;
 
     tree_t *next; // a newer request, NULL: none
@@ -123,6 +124,8 @@ setup_finish (setup_t *self)
     manager_t *manager = self->manager;
     node_t body = node_map();
     node_set (self->tree, &body, "volumes", self->volumes);
+    if (self->userns_host_id >= 0)
+        node_set_int (self->tree, &body, "userns_host_id", self->userns_host_id);
     askers_answer (self->askers, manager->actor, &body, self->is_failed ? &self->fault : NULL);
     OWNED (free_text) char *uid = text_copy (self->uid);
     OWNED (tree_destroy) tree_t *next = STEAL (self->next);
@@ -211,6 +214,18 @@ begin_volume (setup_t *self, const volume_t *volume)
         end_job (job, result < 0 ? &fault : NULL);
 }
 
+/* A pod with a user namespace gets ids of its own, with its directory. */
+static int
+find_users (setup_t *self, fault_t *fault)
+{
+    opt_bool_t host_users = self->pod.spec.host_users;
+    self->userns_host_id = -1;
+    if (!host_users.set || host_users.value)
+        return 0;
+    self->userns_host_id = users_of_pod (self->manager->users, self->uid, fault);
+    return self->userns_host_id < 0 ? -1 : 0;
+}
+
 /* What a refresh leaves alone: volumes whose content nobody but containers changes. */
 static bool
 is_to_do (const setup_t *self, const volume_t *volume)
@@ -245,6 +260,7 @@ setup_begin (manager_t *manager, const char *uid, tree_t *request, askers_t *ask
     self->askers = askers;
     self->tree = request;
     self->volumes = node_map();
+    self->userns_host_id = -1;
     self->pending = 1; // until all have begun
     zhashx_insert (manager->setups, uid, self);
     if (pod_decode (node_get (tree_root (request), "pod"), request, &self->pod, &fault) < 0)
@@ -253,6 +269,8 @@ setup_begin (manager_t *manager, const char *uid, tree_t *request, askers_t *ask
         fault_wrap (&fault, "error making pod data directories");
         note_fault (self, &fault);
     }
+    else if (find_users (self, &fault) < 0)
+        note_fault (self, &fault);
     else
         begin_volumes (self);
     setup_one_less (self);

@@ -5,14 +5,16 @@
    a row in plugins.c.
 
    Arguments: {"root_dir": text, "node_allocatable_memory": int (bytes), "node_allocatable": map
-   (resource -> quantity, for resourceFieldRef)}, all optional.
-   Source: reference/node-and-server.md 7, reference/pod-to-cri.md 1 and 5.3. */
+   (resource -> quantity, for resourceFieldRef), "userns_first", "userns_total", "userns_length":
+   int (host ids for pods with hostUsers: false, and how many each gets)}, all optional. Source:
+   reference/node-and-server.md 7, reference/pod-to-cri.md 1 and 5.3. */
 #include "cubelet/actors.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/path_element.h"
+#include "cubelet/user_ranges.h"
 #include "cubelet/volume_paths.h"
 #include "manager.h"
 #include "safe_path.h"
@@ -20,6 +22,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+
+#define USERNS_LENGTH 65536
 
 int
 check_not_removing (manager_t *self, const char *uid, fault_t *fault)
@@ -110,6 +114,7 @@ static void
 stop (void **self_p)
 {
     manager_t *self = *self_p;
+    users_destroy (&self->users);
     zhashx_destroy (&self->setups);
     zhashx_destroy (&self->removals);
     tree_destroy (&self->args);
@@ -137,6 +142,10 @@ read_args (manager_t *self, fault_t *fault)
     if (!self->real_root)
         return fault_set (fault, FAULT_INTERNAL, "%s: %s", self->host.root_dir,
                           go_errno (errno, error));
+    self->users =
+        users_new (self->host.root_dir, node_get_int (args, "userns_first", USER_RANGES_FIRST),
+                   node_get_int (args, "userns_total", USER_RANGES_TOTAL),
+                   node_get_int (args, "userns_length", USERNS_LENGTH));
     return 0;
 }
 

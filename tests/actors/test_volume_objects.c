@@ -219,6 +219,43 @@ a_large_volume_keeps_nobody_else_waiting (void **state)
     assert_true (is_there ("disk/60000"));
 }
 
+// ---- user namespaces ----
+
+/* SETUP of a pod with a user namespace; its first host id, -1 when there is none. */
+static int64_t
+users_of (fixture_t *self, const char *uid, const char *host_users)
+{
+    OWNED (free_text)
+    char *json = text_format ("{\"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\": \"n\","
+                              " \"uid\": \"%s\"}, \"spec\": {\"hostUsers\": %s, \"containers\":"
+                              " [{\"name\": \"c\"}]}}}",
+                              uid, host_users);
+    OWNED (received_destroy)
+    received_t *reply = peer_expect_reply (
+        self->worker, peer_request_json (self->worker, "volume-manager", MSG_VOLUME_SETUP, json));
+    assert_string_equal (fault_of (reply), "");
+    return node_get_int (reply->body, "userns_host_id", -1);
+}
+
+static void
+a_pod_keeps_its_user_ids_until_it_is_gone (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (users_of (self, "u1", "true"), -1);
+    assert_int_equal (users_of (self, "u2", "false"), 65536);
+    assert_int_equal (users_of (self, "u3", "false"), 131072);
+    assert_int_equal (users_of (self, "u2", "false"), 65536);
+    assert_true (is_there ("pods/u2/userns"));
+    peer_t *killer = stage_peer (self->stage, "killer");
+    peer_send (killer, "volume-manager", MSG_ACTOR_KILL, NULL);
+    free (stage_wait_down (self->actor));
+    self->actor = start_actor (self->stage);
+    assert_int_equal (users_of (self, "u4", "false"), 196608);
+    assert_int_equal (users_of (self, "u3", "false"), 131072);
+    assert_ok (ask_teardown (self, "u2"));
+    assert_int_equal (users_of (self, "u5", "false"), 65536);
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown (test, set_up, tear_down)
 
 int
@@ -232,6 +269,7 @@ main (void)
         WITH_FIXTURE (a_local_volume_is_bound_and_let_go),
         WITH_FIXTURE (a_claim_may_be_read_only_or_of_a_host_path),
         WITH_FIXTURE (a_large_volume_keeps_nobody_else_waiting),
+        WITH_FIXTURE (a_pod_keeps_its_user_ids_until_it_is_gone),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -93,6 +93,16 @@ class Objects(AgentCase):
         text = 'Failed to create pod sandbox: runtimeclass.node.k8s.io "odd" not found'
         self.agent.wait('the event is recorded', lambda: text in self.agent.text().replace('\\"', '"'))
 
+    def test_a_runtime_without_user_namespaces_says_so(self):
+        self.agent.write_manifest('alone', pods.pod('alone', hostUsers=False))
+        text = ("Failed to create pod sandbox: can't set `spec.hostUsers: false`, "
+                'runtime does not support user namespaces')
+        self.agent.wait('the event is recorded', lambda: text in self.agent.text())
+        self.assertTrue(list(self.agent.root.glob('pods/*/userns')))
+        self.agent.remove_manifest('alone')
+        self.agent.wait_gone('alone')
+        self.assertFalse(list(self.agent.root.glob('pods/*')))
+
 
 if __name__ == '__main__':
     unittest.main()
