@@ -5,6 +5,7 @@
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/sanitizer.h"
+#include <sys/prctl.h>
 
 struct actor_host {
     zactor_t *thread;
@@ -117,6 +118,7 @@ static void
 run_thread (zsock_t *pipe, void *arg)
 {
     actor_t self = { .seed = arg, .pipe = pipe };
+    prctl (PR_SET_NAME, self.seed->name); // what `top -H` shows, cut to 15 bytes
     zsock_signal (pipe, 0);
     SANITIZER_ACQUIRE();
     fault_t fault = { 0 };

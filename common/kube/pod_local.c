@@ -1,4 +1,5 @@
 #include "cubelet/pod_local.h"
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_plan.h"
 #include <string.h>
@@ -165,10 +166,13 @@ set_failure (container_local_t *entry, const char *reason, const char *message)
     set_text (&entry->held_message, NULL);
 }
 
-/* The reason is known from `until` on only. */
+/* The reason is shown from `until` on only; what is shown by now stays until then. */
 static void
-hold_failure (container_local_t *entry, const char *reason, const char *message, int64_t until)
+hold_failure (container_local_t *entry, const char *reason, const char *message, int64_t until,
+              int64_t now)
 {
+    if (entry->held_reason && now >= entry->held_until)
+        set_failure (entry, entry->held_reason, entry->held_message);
     set_text (&entry->held_reason, reason);
     set_text (&entry->held_message, message);
     entry->held_until = until;
@@ -190,11 +194,10 @@ typedef void began_fn (pod_local_t *self, const pod_action_t *action, int64_t no
 static void
 event_began (pod_local_t *self, const pod_action_t *action, int64_t now)
 {
-    (void) now;
     if (strcmp (action->reason, "BackOff") == 0) {
         container_local_t *entry = container_of (self, action->container);
         set_text (&entry->backed_off_id, action->id);
-        hold_failure (entry, "CrashLoopBackOff", action->waiting_message, action->shown_at);
+        hold_failure (entry, "CrashLoopBackOff", action->waiting_message, action->shown_at, now);
     }
     else if (strcmp (action->reason, "SandboxChanged") == 0)
         sandbox_of (self, action->id)->is_change_noted = true;
@@ -401,14 +404,24 @@ sandbox_create_failed (pod_local_t *self, const char *key, const failure_t *fail
     self->sandbox_retry_at = failure->retry_at;
 }
 
+/* Upstream's sync shows what the one before it found. The first failure is followed by a sync in a
+   moment, caused by what the runtime says of the new sandbox, later ones by the retry. So a pull
+   that fails and a pull that is held back take turns, as in the recordings (image-not-found). */
+#define FIRST_RETRY_MS 1000
+
 static void
 start_failed (pod_local_t *self, const char *container, const failure_t *failure)
 {
     container_local_t *entry = container_of (self, container);
+    bool is_first = !entry->failure_reason;
+    int64_t soon = failure->now + FIRST_RETRY_MS * NS_PER_MS;
     entry->step = STEP_IDLE;
     entry->has_image = false;
-    entry->retry_at = failure->retry_at;
-    set_failure (entry, failure->reason, failure->message);
+    entry->retry_at = is_first && soon < failure->retry_at ? soon : failure->retry_at;
+    if (is_first)
+        set_failure (entry, failure->reason, failure->message);
+    else
+        hold_failure (entry, failure->reason, failure->message, entry->retry_at, failure->now);
 }
 
 // ---- which of them ----

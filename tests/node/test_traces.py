@@ -12,7 +12,8 @@ import unittest
 
 from lab import scenario, system
 from lab.agent import Agent
-from lab.case import AgentCase
+from lab.case import LabCase
+from lab.cluster import Cluster, JoinedAgent
 from traces import compare
 
 TRACES = pathlib.Path(__file__).resolve().parent / 'traces'
@@ -30,15 +31,17 @@ def read(name):
     return {**json.loads((TRACES / f'{name}.json').read_text()), 'scenario': name}
 
 
-def unexpected(name, differences):
+def unexpected(where, name, differences):
     """The differences that no entry of the list explains."""
-    reasons = [entry for entry in EXPECTED if name in entry['scenarios'] or '*' in entry['scenarios']]
+    reasons = [entry for entry in EXPECTED if (name in entry['scenarios'] or '*' in entry['scenarios'])
+               and entry.get('where', where) == where]
     return [line for line in differences if not any(re.search(entry['difference'], line) for entry in reasons)]
 
 
 # what differs from run to run in logs, beyond what compare.norm knows
 LOG_RULES = (
     (re.compile(r'\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}:[\d:]+ \+0000|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d'), 'TIME'),
+    (re.compile(r'\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+'), 'TIME'), (re.compile(r' +\d+ TIME'), ' SIZE TIME'),
     # nginx: its version, processes, connections and page
     (re.compile(r'OS: Linux \S+'), 'OS'), (re.compile(r'\d+#\d+: (\*\d+ )?'), 'PID: '),
     (re.compile(r'worker process \d+'), 'worker process'), (re.compile(r'received from \d+'), 'received'),
@@ -66,11 +69,10 @@ def compare_logs(recorded, actual):
         yield from (f'logs: {container}: extra {line}' for line in have if line not in want)
 
 
-class Traces(AgentCase):
+class Recordings(LabCase):
     """One test per recording, made below; all that are selected run at once, before the first test."""
 
-    wanted = set()  # the recordings of the tests that were selected
-    seen = {}
+    wanted, seen = set(), {}  # the recordings of the tests that were selected; what was seen of them
 
     def __init__(self, method='runTest'):
         super().__init__(method)
@@ -78,40 +80,88 @@ class Traces(AgentCase):
         if name:
             self.wanted.add(name)
 
-    @property
-    def record(self):  # pylint: disable=invalid-overridden-method
-        """Runtime calls are compared too where they can be recorded."""
-        return Agent.has_recorder()
-
     def setUp(self):
         if not self.seen:
-            super().setUp()
             self.containerd.mirror(RECORDED_REGISTRY, f'http://{self.registry().host}')
-            self.seen.update(scenario.Scenarios(self.agent).run([read(name) for name in sorted(self.wanted)]))
+            self.seen.update(self.run_all([read(name) for name in sorted(self.wanted)]))
 
-    def check(self, name):
+    def compare(self, name, recorded, actual):
         """Compare one scenario; the run is kept in the build directory for a closer look."""
-        recorded, actual = scenario.as_standalone(read(name)), self.seen[name]
         if isinstance(actual, BaseException):
             raise actual
-        kept = system.BUILD / 'trace-runs' / f'{name}.json'
+        kept = system.BUILD / 'trace-runs' / type(self).__name__ / f'{name}.json'
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(actual, indent=1))
-        differences = unexpected(name, [*compare.main(recorded, actual), *compare_logs(recorded, actual)])
+        found = [*compare.main(recorded, actual), *compare_logs(recorded, actual), *self.compare_end(recorded, actual)]
+        differences = unexpected(self.where, name, found)
         self.assertEqual(differences, [], f'{name} differs from upstream (the run is in {kept}):\n' + '\n'.join(differences))
+
+    def compare_end(self, recorded, actual):
+        """What compare.py does not look at."""
+        del recorded, actual
+        return ()
+
+
+class Traces(Recordings):
+    """On a standalone agent, from a manifest directory."""
+
+    wanted, seen, where = set(), {}, 'standalone'
+
+    def run_all(self, recordings):
+        """Run them on an agent of their own."""
+        agent = Agent(self.containerd, record=Agent.has_recorder())
+        try:
+            return scenario.Scenarios(agent.start()).run(recordings)
+        finally:
+            agent.remove()
+            self.containerd.runtime.purge()
+
+    def check(self, name):
+        """Compare one."""
+        self.compare(name, scenario.as_standalone(read(name)), self.seen[name])
+
+
+class Joined(Recordings):
+    """On an agent that is joined to a small cluster, as the recordings were made."""
+
+    wanted, seen, where = set(), {}, 'joined'
+
+    def run_all(self, recordings):
+        """Run them on an agent of their own."""
+        cluster = Cluster()
+        agent = JoinedAgent(self.containerd, cluster, record=Agent.has_recorder())
+        try:
+            return scenario.JoinedScenarios(agent.start()).run(recordings)
+        finally:
+            agent.remove()
+            cluster.close()
+            self.containerd.runtime.purge()
+
+    def check(self, name):
+        """Compare one."""
+        self.compare(name, read(name), self.seen[name])
+
+    def compare_end(self, recorded, actual):
+        """The last status of all, after the deletion."""
+        ends = [[row for row in each['statuses'] if row.get('status')][-1]['status'] for each in (recorded, actual)]
+        yield from (f'end{line}' for line in compare.diff(compare.norm(ends[0]), compare.norm(ends[1])))
 
 
 def add_tests():
     """Give each recording a test method of its own, so that it can be run and reported alone."""
     for path in sorted(TRACES.rglob('*.json')):
         name = str(path.relative_to(TRACES).with_suffix(''))
-        if name in NOT_STANDALONE or name in LISTS:
+        if name in LISTS:
             continue
 
         def test(self, name=name):
             self.check(name)
         test.__doc__, test.recording = f'{name} as upstream does it', name
-        setattr(Traces, 'test_' + re.sub(r'\W', '_', name), test)
+        method = 'test_' + re.sub(r'\W', '_', name)
+        if name not in NOT_STANDALONE:
+            setattr(Traces, method, test)
+        if '/' not in name:
+            setattr(Joined, method, test)
 
 
 add_tests()

@@ -107,7 +107,7 @@ static const world_row_t STARTS[] = {
     { "a later container starts when the earlier one runs", TWO_CONTAINERS,
       "sandbox s ready; a a0 running; image b", "start(b -1)" },
     { "a later container does not wait for one that failed", TWO_CONTAINERS,
-      "sandbox s ready; failed a ErrImagePull no retry 110; image b", "start(b -1) wake 110" },
+      "sandbox s ready; failed a ErrImagePull no retry 110; image b", "start(b -1) wake 101" },
     { "a failed start is tried again when its time has come", TWO_CONTAINERS,
       "now 110; sandbox s ready; failed a ErrImagePull no retry 110; b b0 running",
       "ensure-image(a)" },
@@ -241,6 +241,27 @@ a_failed_start_keeps_its_reason_until_the_next_sync (void **state)
     check_shown (world, "CrashLoopBackOff");
 }
 
+/* A failed pull and one that is held back take turns (image-not-found). */
+static void
+each_sync_shows_what_the_one_before_it_found (void **state)
+{
+    (void) state;
+    OWNED (world_destroy)
+    world_t *world = world_new (NULL, "sandbox s ready; failed main ErrImagePull no retry 112");
+    check_shown (world, "ErrImagePull");
+    assert_int_equal (pod_local_container (world->local, "main")->retry_at, world_time (101));
+    world_run (world, "now 101; failed main ImagePullBackOff no retry 112");
+    check_shown (world, "ErrImagePull");
+    world_run (world, "now 112");
+    check_shown (world, "ImagePullBackOff");
+    world_run (world, "failed main ErrImagePull no retry 125");
+    check_shown (world, "ImagePullBackOff");
+    world_run (world, "now 125");
+    check_shown (world, "ErrImagePull");
+    world_run (world, "ok main");
+    check_shown (world, NULL);
+}
+
 /* One that was killed by its own sync shows the wait with its end (liveness-http). */
 static void
 a_crash_loop_of_a_killed_container_is_shown_at_once (void **state)
@@ -352,6 +373,7 @@ main (void)
         cmocka_unit_test (starts_are_sequential_and_only_images_run_ahead),
         cmocka_unit_test (restarts_of_a_crashing_container_come_at_growing_distances),
         cmocka_unit_test (a_crash_loop_is_shown_from_the_next_sync_on),
+        cmocka_unit_test (each_sync_shows_what_the_one_before_it_found),
         cmocka_unit_test (a_crash_loop_of_a_killed_container_is_shown_at_once),
         cmocka_unit_test (a_failed_start_keeps_its_reason_until_the_next_sync),
         cmocka_unit_test (a_wait_is_named_and_its_event_sent_once),

@@ -70,7 +70,7 @@ static const world_row_t REGULAR_INIT[] = {
     { "after a reboot exited regular containers mean nothing", INIT,
       IMAGES "main m exited sandbox old", "start(a -1)" },
     { "one whose start failed holds all others back", INIT,
-      IMAGES "failed a CreateContainerError no retry 110", "wake 110" },
+      IMAGES "failed a CreateContainerError no retry 110", "wake 101" },
 };
 
 static void
@@ -124,7 +124,7 @@ static const world_row_t SIDECARS[] = {
     { "a failing sidecar does not hold a later init container back", SIDE_INIT,
       IMAGES "side s0 exited code 1; failed side CreateContainerError no retry 110; init i0 exited"
              "; main m running",
-      "wake 110" },
+      "wake 101" },
     { "all done: sidecars do not keep the pod alive", SIDE_NEVER,
       IMAGES "side s0 running; main m exited", "kill(s0 30: Stopping container side) stop(s0 30)" },
     { "a failed postStart hook of a sidecar kills it", SIDE_INIT,

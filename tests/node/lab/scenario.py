@@ -143,7 +143,11 @@ class Scenarios:
         """What `kubectl logs` would show: the content of the newest log file; None without one."""
         metadata = recorded['pod']['metadata']
         name = metadata['name'] if is_static(recorded) else f'{metadata["name"]}-{NODE}'
-        place = self.agent.logs / f'{metadata["namespace"]}_{name}_{metadata["uid"]}' / container
+        return self.log_at(f'{metadata["namespace"]}_{name}_{metadata["uid"]}', container)
+
+    def log_at(self, directory, container):
+        """The same for the log directory of a pod."""
+        place = self.agent.logs / directory / container
         found = sorted(place.glob('*.log'), key=lambda path: int(path.stem))
         if not found:
             return None
@@ -157,6 +161,57 @@ class Scenarios:
         text = self.agent.calls.read_text().replace(str(self.agent.logs), '/var/log/pods').replace(
             f'"/{self.agent.cgroup}/kubepods', '"/kubepods')
         return [(line, json.loads(line)) for line in text.splitlines()]
+
+
+class JoinedScenarios(Scenarios):
+    """Runs recordings on an agent that is joined to a cluster, as they were made."""
+
+    def run(self, recordings):
+        """Run them all: {scenario: what was seen, or the exception that ended it}."""
+        seen, rows = {}, {}
+
+        def hear(change):
+            """In the server's loop, for each version of an object: what a watch would show."""
+            if change.new['kind'] == 'Pod':
+                metadata = change.new['metadata']
+                rows.setdefault(metadata['namespace'], []).append(json.dumps({
+                    'type': change.kind, 'deletionGracePeriodSeconds': metadata.get('deletionGracePeriodSeconds'),
+                    'status': change.new.get('status')}))
+        server = self.agent.cluster.server
+        server.call(server.store.listeners.append, hear)
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            order = sorted(recordings, key=lambda recorded: -recorded['deleted_after'])
+            futures = {recorded['scenario']: pool.submit(self.one, recorded) for recorded in order}
+        server.call(server.store.listeners.remove, hear)
+        calls = self.calls()
+        for recorded in recordings:
+            future = futures[recorded['scenario']]
+            actual = seen[recorded['scenario']] = future.exception() or future.result()
+            if isinstance(actual, dict):
+                actual['statuses'] = list(map(json.loads, rows[recorded['pod']['metadata']['namespace']]))
+                if calls is not None:
+                    actual['cri'] = calls_of(actual, calls)
+        return seen
+
+    def one(self, recorded, watch=None):
+        """Create the objects, wait as long as the recording did, delete the pod, wait until it is gone."""
+        del watch
+        cluster, metadata = self.agent.cluster, recorded['pod']['metadata']
+        name, namespace = metadata['name'], metadata['namespace']
+        cluster.create({'apiVersion': 'v1', 'kind': 'Namespace', 'metadata': {'name': namespace}}, None)
+        for item in json.loads(json.dumps(recorded['objects'])):
+            cluster.create(item, namespace)
+        pod = cluster.pod(name, namespace)
+        # the recording watched for this long before the pod was deleted, so this is part of the scenario
+        time.sleep(recorded['deleted_after'])
+        logs = {item['name']: self.log_at(f'{namespace}_{name}_{pod["metadata"]["uid"]}', item['name'])
+                for kind in ('initContainers', 'containers') for item in recorded['pod']['spec'].get(kind) or []}
+        cluster.delete('pods', name, namespace)
+        self.agent.wait_api_gone(name, namespace)
+        return {'scenario': recorded['scenario'], 'runs': 1, 'objects': recorded['objects'], 'pod': pod,
+                'deleted_after': recorded['deleted_after'], 'logs': logs,
+                'events': [{key: item.get(key) for key in ('type', 'reason', 'message', 'count', 'involvedObject')}
+                           for item in cluster.events(name, namespace)]}
 
 
 def withheld(rows):
