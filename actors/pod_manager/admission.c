@@ -150,7 +150,7 @@ admission_has_room (manager_t *self, const managed_pod_t *entry)
         return true;
     for (char *uid = zlistx_first (entry->victims); uid; uid = zlistx_next (entry->victims)) {
         const managed_pod_t *victim = find_uid (self, uid);
-        if (victim && victim->state == POD_ACTIVE && victim->may_run)
+        if (victim && victim->state == POD_ACTIVE && victim->may_run && !victim->is_overdue)
             return false;
     }
     return true;

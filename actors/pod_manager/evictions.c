@@ -1,7 +1,54 @@
 /* Pods that others want stopped and failed: eviction, preemption, shutdown. */
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "manager.h"
+
+/* Who wants a pod stopped waits for so long (reference/pod-lifecycle.md 8). */
+#define PATIENCE_MIN_MS 10000
+#define PATIENCE_MAX_MS (24LL * 3600 * 1000) // so that no sum overflows
+#define GRACE_DEFAULT_S 30                   // core/v1 terminationGracePeriodSeconds
+
+static int64_t
+patience_ms (const managed_pod_t *entry)
+{
+    int64_t grace_s = node_as_int (
+        node_at (tree_root (entry->pod), "spec", "terminationGracePeriodSeconds", NULL),
+        GRACE_DEFAULT_S);
+    if (entry->fail_grace_s.set)
+        grace_s = entry->fail_grace_s.value;
+    if (grace_s > PATIENCE_MAX_MS / 1500)
+        return PATIENCE_MAX_MS;
+    int64_t ms = grace_s * 1500;
+    return ms > PATIENCE_MIN_MS ? ms : PATIENCE_MIN_MS;
+}
+
+static void
+patience_ends (manager_t *self, managed_pod_t *entry)
+{
+    static const char TEXT[] =
+        "Container runtime did not kill the pod within specified grace period.";
+    fault_t fault = { 0 };
+    fault_set (&fault, FAULT_DEADLINE, "%s", TEXT);
+    warn_of_pod (self, entry, "ExceededGracePeriod", TEXT);
+    entry->is_overdue = true;
+    if (entry->evictors)
+        askers_answer (entry->evictors, self->actor, NULL, &fault);
+    askers_destroy (&entry->evictors);
+}
+
+static void
+check_patience (void *state, void *context)
+{
+    (void) context;
+    manager_t *self = state;
+    int64_t now = clock_monotonic_ms();
+    MANAGER_EACH (self, entry)
+    if (entry->is_failing && entry->state == POD_ACTIVE && entry->may_run && !entry->is_overdue
+        && now >= entry->patient_until)
+        patience_ends (self, entry);
+    pods_start_waiting (self);
+}
 
 void
 pod_fail (manager_t *self, managed_pod_t *entry, const char *reason, const char *message,
@@ -17,6 +64,9 @@ pod_fail (manager_t *self, managed_pod_t *entry, const char *reason, const char 
         entry->is_failing = true;
         LOG_INFO ("Pod is stopped and fails pod=%s uid=%s reason=%s message=%s", entry->full_name,
                   entry->uid, reason, message);
+        int64_t wait_ms = patience_ms (entry);
+        entry->patient_until = clock_monotonic_ms() + wait_ms;
+        actor_timer (self->actor, wait_ms, check_patience, NULL);
     }
     if (entry->state == POD_ACTIVE)
         worker_sync (self, entry);

@@ -53,8 +53,10 @@ typedef struct {
     bool was_resized;    // they were others once
     char *resize_reason; // why it does not get those it asks for; NULL: it does
     char *resize_message;
-    askers_t *evictors; // wait until its containers have stopped
-    zlistx_t *victims;  // uids: those that make room for it
+    int64_t patient_until; // monotonic ms: who wants it failed waits no longer than that
+    bool is_overdue;       // it has not stopped by then
+    askers_t *evictors;    // wait until its containers have stopped
+    zlistx_t *victims;     // uids: those that make room for it
 } managed_pod_t;
 
 typedef struct {
@@ -168,8 +170,9 @@ void allocation_begin (manager_t *self, managed_pod_t *entry);
 /* The pod with what it has been given, in `tree`. */
 node_t allocation_apply (const managed_pod_t *entry, const node_t *pod, tree_t *tree);
 
-/* Has the checkpoint written soon. */
+/* Has the checkpoint written soon; now, if that is still to come. */
 void allocations_changed (manager_t *self);
+void allocations_flush (manager_t *self);
 
 /* Gives the pod what its spec asks for, if that can be; true when something was given. */
 bool resize_consider (manager_t *self, managed_pod_t *entry);

@@ -160,6 +160,7 @@ static void
 stop (void **self_p)
 {
     manager_t *self = *self_p;
+    allocations_flush (self);
     zlistx_t **const lists[] = { &self->pods,  &self->mirrors,   &self->pending,
                                  &self->early, &self->strangers, &self->running };
     for (size_t i = 0; i < COUNT_OF (lists); i++)

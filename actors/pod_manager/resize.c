@@ -99,6 +99,13 @@ allocations_changed (manager_t *self)
         self->write_timer = actor_timer (self->actor, WRITE_DELAY_MS, write_due, NULL);
 }
 
+void
+allocations_flush (manager_t *self)
+{
+    if (self->write_timer)
+        write_state (self);
+}
+
 // ---- one pod ----
 
 void

@@ -47,6 +47,8 @@ static void
 add_pod (manager_t *self, const node_t *pod, const char *source)
 {
     fault_t fault = { 0 };
+    if (find_uid (self, pod_uid_of (pod)))
+        return; // twice in one set: the first one counts
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t kept = pod_as_kept (tree, pod, source, NULL);
     managed_pod_t *entry = managed_add (self, &kept, source, &fault);
@@ -87,9 +89,12 @@ add_in_order (manager_t *self, const node_t **pods, size_t count, const char *so
 
 // ---- updates ----
 
+/* It is being stopped because its source did not have it, and now does. */
 static void
-come_back (managed_pod_t *entry)
+come_back (managed_pod_t *entry, const char *source)
 {
+    free (entry->source);
+    entry->source = text_copy (source);
     if (!entry->is_wanted_again)
         LOG_INFO ("Pod came back while it stops, it is started again then pod=%s uid=%s",
                   entry->full_name, entry->uid);
@@ -102,8 +107,9 @@ update_pod (manager_t *self, managed_pod_t *entry, const node_t *pod, const char
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t kept = pod_as_kept (tree, pod, source, entry);
-    if (entry->is_removed)
-        come_back (entry);
+    bool is_stopping = entry->is_removed || entry->is_orphan;
+    if (is_stopping)
+        come_back (entry, source);
     if (node_equal (tree_root (entry->pod), &kept))
         return;
     pod_change_t change = pod_change_of (tree_root (entry->pod), &kept);
@@ -112,7 +118,7 @@ update_pod (manager_t *self, managed_pod_t *entry, const node_t *pod, const char
                      entry->uid, fault.text);
         return;
     }
-    if (change == POD_SAME || entry->is_removed)
+    if (change == POD_SAME || is_stopping)
         return;
     if (change != POD_STATUS) {
         LOG_INFO ("SyncLoop %s source=%s pod=%s uid=%s",
@@ -238,6 +244,8 @@ apply_set (manager_t *self, const node_t *body)
     take_set (self, source, node_get (body, "pods"));
     source_has_delivered (self, source);
     strangers_stop (self);
+    if (sources_are_ready (self))
+        tree_destroy (&self->checkpoint); // who is added later is new
     mirrors_report_orphans (self);
 }
 

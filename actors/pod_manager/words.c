@@ -67,7 +67,7 @@ strangers_stop (manager_t *self)
 static void
 begin_again (manager_t *self, managed_pod_t *entry)
 {
-    entry->is_wanted_again = entry->is_removed = false;
+    entry->is_wanted_again = entry->is_removed = entry->is_orphan = false;
     tree_destroy (&entry->status);
     entry->state = POD_WAITING;
     entry->is_restarting = true; // a worker remembers what it has ended: it must go first

@@ -504,6 +504,22 @@ what_only_the_runtime_has_is_stopped (void **state)
     assert_count (&scene, 0);
 }
 
+static void
+a_stranger_that_a_source_has_after_all_starts_anew (void **state)
+{
+    (void) state;
+    OWNED (scene_close) scene_t scene = scene_open (STANDALONE_ARGS, "");
+    send_set (&scene, "file", "");
+    peer_send_json (scene.source, "pod-manager", MSG_POD_ORPHAN, ORPHAN);
+    peer_t *worker = expect_worker (&scene, "pod-worker/ns_o_o1");
+    send_set (&scene, "file", POD ("o", "o1", STATIC_META ("h1"), ""));
+    assert_count (&scene, 0); // what runs is stopped first
+    send_status (worker, "o1", "\"finished\": true, \"running\": false");
+    OWNED (received_destroy) received_t *start = peer_expect (scene.supervisor, MSG_ACTOR_START);
+    assert_string_equal (node_get_text (start->body, "name", ""), "pod-worker/ns_o_o1");
+    assert_count (&scene, 1);
+}
+
 // ---- eviction ----
 
 static void
@@ -559,6 +575,7 @@ main (void)
         cmocka_unit_test (a_changed_manifest_waits_for_the_old_pod),
         cmocka_unit_test (a_manifest_that_comes_back_starts_anew),
         cmocka_unit_test (what_only_the_runtime_has_is_stopped),
+        cmocka_unit_test (a_stranger_that_a_source_has_after_all_starts_anew),
         cmocka_unit_test (an_eviction_is_answered_when_nothing_runs),
         cmocka_unit_test (nobody_is_evicted_by_a_wrong_uid),
     };
