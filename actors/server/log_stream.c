@@ -112,14 +112,18 @@ end_with (log_stream_t *self, const char *text)
 
 // ---- the file ----
 
+/* Opens what stands at the path now; when that fails, the old file stays open. */
 static int
 open_file (log_stream_t *self)
 {
-    close_fd (&self->fd);
-    self->fd = open (self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    self->offset = 0;
+    int fd = open (self->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     self->is_replaced = false;
-    return self->fd < 0 ? -1 : 0;
+    if (fd < 0)
+        return -1;
+    close_fd (&self->fd);
+    self->fd = fd;
+    self->offset = 0;
+    return 0;
 }
 
 /* True when another file than the open one stands at the path (rotation). */
@@ -136,8 +140,10 @@ at_end_of_file (log_stream_t *self)
 {
     fault_t fault = { 0 };
     if (self->is_replaced) {
-        if (log_reader_end (self->reader, &fault) == LOG_READER_FAILED || open_file (self) < 0)
+        if (log_reader_end (self->reader, &fault) != LOG_READER_GOES_ON)
             end (self);
+        else if (open_file (self) < 0) // renamed again; the one that comes wakes this stream
+            self->phase = WAITING;
     }
     else if (self->options.follow && is_another_file (self))
         self->is_replaced = true; // what was written up to now is read before the other one

@@ -18,7 +18,7 @@
 #define BUFFER_LOW_BYTES 16384
 #define HEAD_MAX_BYTES 65536  // of the runtime's answer, its body included when it refuses
 #define ANSWER_LIMIT_MS 30000 // for that head
-#define LINGER_MS 60000       // without a byte, after one side has ended
+#define LINGER_MS 10000       // without a byte, after one side has ended
 
 /* One of the two connections. */
 typedef struct {
@@ -86,8 +86,10 @@ check_time (evutil_socket_t fd, short what, void *context)
     int64_t limit_ms = limit_of (proxy);
     if (limit_ms > 0 && clock_monotonic_ms() - proxy->active_ms >= limit_ms) {
         LOG_V (2, "Stream ended after silence path=%s", exchange_path (proxy->exchange));
-        if (proxy->is_open)
+        if (proxy->is_open) {
+            tls_end_sending (proxy->client.stream);
             exchange_close (proxy->exchange);
+        }
         else
             refuse (proxy, "i/o timeout");
         return;

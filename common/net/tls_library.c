@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 
@@ -14,6 +15,7 @@ tls_library_t tls_library;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static char failure[512]; // why it cannot be used; "" when it can
+static atomic_bool is_loaded;
 
 static void *
 open_library (const char *name)
@@ -51,6 +53,7 @@ load (void)
     // errors are loaded when one is printed
     if (!failure[0] && tls_library.OPENSSL_init_ssl_ (OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
         snprintf (failure, sizeof failure, "%s cannot be initialised", SSL_LIBRARY);
+    is_loaded = !failure[0];
 }
 
 int
@@ -61,6 +64,12 @@ tls_library_load (fault_t *fault)
         return fault_set (fault, FAULT_UNAVAILABLE,
                           "%s (Debian packages libssl3 and libevent-openssl-2.1-7)", failure);
     return 0;
+}
+
+bool
+tls_library_is_loaded (void)
+{
+    return is_loaded;
 }
 
 int

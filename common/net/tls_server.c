@@ -230,8 +230,7 @@ tls_server_accept (tls_server_t *self, struct event_base *base, fault_t *fault)
 static SSL *
 ssl_of (struct bufferevent *connection)
 {
-    fault_t fault = { 0 };
-    return tls_library_load (&fault) == 0 ? bufferevent_openssl_get_ssl (connection) : NULL;
+    return tls_library_is_loaded() ? bufferevent_openssl_get_ssl (connection) : NULL;
 }
 
 bool
@@ -244,8 +243,9 @@ void
 tls_end_sending (struct bufferevent *connection)
 {
     SSL *ssl = ssl_of (connection);
-    if (ssl)
-        SSL_shutdown (ssl);
+    if (!ssl)
+        return;
+    SSL_shutdown (ssl);
     ERR_clear_error();
 }
 

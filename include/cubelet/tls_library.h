@@ -13,6 +13,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <stdbool.h>
 
 // clang-format off
 #define TLS_FUNCTIONS_CRYPTO(F) \
@@ -62,6 +63,9 @@ extern tls_library_t tls_library;
 /* Loads and initialises the libraries, once for the process; any thread. Returns 0, or -1 with
    FAULT_UNAVAILABLE and the dynamic linker's reason; nothing else here may be called then. */
 int tls_library_load (fault_t *fault);
+
+/* True when that has succeeded: what is not loaded has made no connection. */
+bool tls_library_is_loaded (void);
 
 /* Records the last error of OpenSSL in this thread, behind "WHAT: ", and forgets it. Returns -1. */
 int tls_fault (fault_t *fault, fault_code_t code, const char *format, ...)

@@ -66,7 +66,7 @@ class Proxy:
                 client.is_closing = True
                 await asyncio.gather(_pump(client.reader, writer), _pump(reader, client.writer, ends=(writer,)))
                 return 101
-            return await _answer(request, reader)
+            return await _answer(request, reader, '/containerLogs/' in target)
         finally:
             writer.close()
 
@@ -74,14 +74,17 @@ class Proxy:
 HOP = ('host', 'authorization', 'connection', 'content-length', 'transfer-encoding')
 
 
-async def _answer(request, reader):
-    """Pass on an answer that is no upgrade, as it comes, until it ends or the client goes away."""
+async def _answer(request, reader, is_log):
+    """Pass on an answer that is no upgrade, as it comes, until it ends or the client goes away. The text that a log
+    is refused with becomes a Status."""
     try:
         head = (await reader.readuntil(b'\r\n\r\n')).decode('latin-1').split('\r\n')
         code = int(head[0].split(' ')[1])
     except (asyncio.IncompleteReadError, OSError, ValueError, IndexError) as error:
         raise ApiError(502, f'the kubelet gave no answer: {error!r}') from None
     headers = {key.lower(): value.strip() for key, _, value in (line.partition(':') for line in head[1:-2])}
+    if is_log and code >= 400:
+        raise ApiError(code, (await reader.read(BLOCK)).decode(errors='replace'))
     client = request.connection
     gone = asyncio.ensure_future(client.wait_gone())
     body = asyncio.ensure_future(_pass_body(reader, headers, client, code))

@@ -54,7 +54,8 @@ class Logs(KubectlCase):
         self.assertEqual(self.kubectl('logs', 'logs', '--since-time=2100-01-01T00:00:00Z'), '')
         self.assertEqual(len(self.kubectl('logs', 'logs', '--since=1h').splitlines()), 6)
         self.assertRegex(self.kubectl('logs', 'logs', '--timestamps', '--tail=1'), r'^\d{4}-\d\d-\d\dT[\d:.]+\S* ')
-        self.assertIn('BadRequest', self.kubectl.fails('logs', 'logs', '--previous'))
+        self.assertIn('previous terminated container "main" in pod "logs" not found',
+                      self.kubectl.fails('logs', 'logs', '--previous'))
 
     def test_follow_a_container_to_its_end(self):
         self.start_pod('follow', 'for i in 1 2 3 4 5 6; do echo $i; sleep 1; done', restartPolicy='Never')

@@ -212,6 +212,13 @@ class Crowds(ServerCase):
                 self.assertTrue(answer.startswith('HTTP/1.1 101 '), answer)
                 self.assertIn('X-Stream-Protocol-Version: v4.channel.k8s.io', answer)
 
+    def test_an_end_passes_over_tls(self):
+        path = self.start_pod('half')
+        connection = self.open(self.tls, f'POST /exec/{path}?input=1&output=1&command=cat HTTP/1.1\r\nHost: x\r\n'
+                               'Connection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\r\n')
+        self.assertTrue(connection.recv(65536).startswith(b'HTTP/1.1 101 '))
+        connection.unwrap()  # says the end, and waits until the other side has said it too
+
     def test_the_container_restarts_meanwhile(self):
         path = self.start_pod('again', 'trap "exit 0" TERM; for i in 1 2 3 4 5 6 7 8 9; do echo $i; sleep 0.3; done', restartPolicy='Always')
         for _ in range(8):
@@ -219,6 +226,40 @@ class Crowds(ServerCase):
             self.assertEqual(status, 200)
             self.assertEqual(body, ''.join(f'{i}\n' for i in range(1, 10))[:len(body)])
             time.sleep(0.5)
+
+
+class Killed(ServerCase):
+    """The server's actor ends in the middle of its work."""
+
+    config = Crowds.config
+    arguments = ('--enable-fault-injection',)
+
+    def test_streams_end_and_others_begin(self):
+        path = self.start_pod('killed')
+        query = urllib.parse.urlencode([('command', word) for word in ('sleep', '1000')] + [('output', 1)])
+        for _ in range(3):
+            streams = [api.websocket(f'/exec/{path}?{query}') for api in (self.api, self.tls) for _ in range(5)]
+            followers = [api.follow(f'/containerLogs/{path}?follow=true') for api in (self.api, self.tls) for _ in range(5)]
+            for process in followers:
+                self.assertEqual(process.stdout.readline(), 'line 1\n')
+            self.agent.fault('kill', 'server')
+            for stream in streams:
+                with stream:
+                    self.assertTrue(all(message[1:] == b'' for message in stream))
+            for process in followers:
+                process.communicate(timeout=60)
+            self.agent.wait('the server is there again', self.answers)
+
+    def answers(self):
+        """Whether both ways to the API work."""
+        try:
+            return self.tls.get('/healthz/ping') == self.api.get('/healthz/ping') == (200, 'ok')
+        except AssertionError:
+            return False
+
+    def test_a_command_may_take_its_time(self):
+        path = self.start_pod('slow')
+        self.assertEqual(self.tls.get('/run/' + path + '?cmd=sleep%20100', '-XPOST', timeout=150), (200, ''))
 
 
 class Endpoints(ServerCase):
