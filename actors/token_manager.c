@@ -7,13 +7,13 @@
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/askers.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/token_cache.h"
 #include <czmq.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define PURGE_MS (60 * 1000)
 #define REQUEST_TIMEOUT_MS 20000
@@ -91,10 +91,7 @@ forget (entry_t *entry)
 static int64_t
 jitter_ns (void)
 {
-    uint64_t number = 0;
-    if (getrandom (&number, sizeof number, 0) != sizeof number)
-        return 0;
-    return (int64_t) (number % (uint64_t) TOKEN_JITTER_MAX_NS);
+    return (int64_t) ((double) TOKEN_JITTER_MAX_NS * chance());
 }
 
 // ---- answers ----

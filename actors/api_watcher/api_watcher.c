@@ -88,10 +88,8 @@ stop (void **self_p)
 {
     watcher_t *self = *self_p;
     objects_destroy (&self->objects);
-    list_watch_destroy (&self->node);
     list_watch_destroy (&self->pods);
-    list_watch_destroy (&self->services);
-    list_watch_destroy (&self->runtime_classes);
+    cluster_stop (self);
     api_connection_destroy (&self->connection);
     free (self->node_name);
     free (self);

@@ -15,6 +15,7 @@ struct watcher {
     list_watch_t *node;
     list_watch_t *pods; // NULL until the Node has been read once
     list_watch_t *services;
+    zlistx_t *service_askers; // who asked before they were known
     list_watch_t *runtime_classes;
     objects_t *objects;
     uint64_t repeat_timer;
@@ -31,6 +32,7 @@ void pods_send_all (watcher_t *self);
 // ---- cluster.c: the Node, Services and RuntimeClasses ----
 
 void cluster_start (watcher_t *self);
+void cluster_stop (watcher_t *self);
 
 /* Tells `to` (NULL: everybody who needs it) what the API server has as our Node. */
 void node_send (watcher_t *self, const char *to);

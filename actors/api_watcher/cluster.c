@@ -5,6 +5,10 @@
 static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
                                            .watch_min_s = 300 };
 
+/* An agent that starts lists Services and Pods at the same time: who asks too early waits. */
+#define SERVICES_WAIT_MS 5000
+#define SERVICE_ASKERS_MAX 1000
+
 static const char *const NODE_READERS[] = { "pod-manager", "node-reporter", "status-reporter",
                                             "certificate-manager" };
 
@@ -78,15 +82,10 @@ compare_keys (void *a, void *b)
     return strcmp (((const stored_t *) a)->key, ((const stored_t *) b)->key);
 }
 
-int
-cluster_on_service_list (void *state, const message_t *message, fault_t *fault)
+/* The Services that a pod of this namespace is told of, as the answer's body in `tree`. */
+static node_t
+services_of (watcher_t *self, const char *ns, tree_t *tree)
 {
-    watcher_t *self = state;
-    const char *ns = node_get_text (message->body, "namespace", "");
-    if (!list_watch_is_synced (self->services))
-        return fault_set (
-            fault, FAULT_UNAVAILABLE,
-            "services have not yet been read at least once, cannot construct envvars");
     OWNED (zlistx_destroy) zlistx_t *found = zlistx_new();
     zlistx_set_comparator (found, (zlistx_comparator_fn *) compare_keys);
     for (const stored_t *service = list_watch_first (self->services); service;
@@ -94,15 +93,86 @@ cluster_on_service_list (void *state, const message_t *message, fault_t *fault)
         if (is_told (service, ns))
             zlistx_add_end (found, (void *) service);
     zlistx_sort (found); // so that the environment is the same every time
-    OWNED (tree_destroy) tree_t *tree = tree_new();
-    node_t services = node_array();
+    node_t services = node_array(), body = node_map();
     for (const stored_t *service = zlistx_first (found); service; service = zlistx_next (found)) {
         OWNED (tree_destroy) tree_t *object = stored_object (service);
         node_append (tree, &services, node_copy (tree, tree_root (object)));
     }
-    node_t body = node_map();
     node_set (tree, &body, "services", services);
-    actor_reply (self->actor, message, &body);
+    return body;
+}
+
+/* Somebody who asked before the Services were known. */
+typedef struct {
+    watcher_t *watcher;
+    return_address_t *address;
+    char *ns;
+    uint64_t timer;
+} service_asker_t;
+
+static void
+asker_destroy (void **self_p)
+{
+    service_asker_t *self = *self_p;
+    actor_timer_cancel (self->watcher->actor, &self->timer);
+    return_address_destroy (&self->address);
+    free (self->ns);
+    free (self);
+    *self_p = NULL;
+}
+
+/* Upstream's words when it is too early for a pod's variables. */
+static int
+set_too_early (fault_t *fault)
+{
+    return fault_set (fault, FAULT_UNAVAILABLE,
+                      "services have not yet been read at least once, cannot construct envvars");
+}
+
+static void
+give_up (void *state, void *context)
+{
+    watcher_t *self = state;
+    service_asker_t *asker = context;
+    fault_t fault = { 0 };
+    asker->timer = 0;
+    set_too_early (&fault);
+    actor_answer (self->actor, &asker->address, NULL, &fault);
+    zlistx_delete (self->service_askers, zlistx_find (self->service_askers, asker));
+}
+
+static void
+on_services_synced (void *context)
+{
+    watcher_t *self = context;
+    for (service_asker_t *asker = zlistx_first (self->service_askers); asker;
+         asker = zlistx_next (self->service_askers)) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t body = services_of (self, asker->ns, tree);
+        actor_answer (self->actor, &asker->address, &body, NULL);
+    }
+    zlistx_purge (self->service_askers);
+}
+
+int
+cluster_on_service_list (void *state, const message_t *message, fault_t *fault)
+{
+    watcher_t *self = state;
+    const char *ns = node_get_text (message->body, "namespace", "");
+    if (list_watch_is_synced (self->services)) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t body = services_of (self, ns, tree);
+        actor_reply (self->actor, message, &body);
+        return 0;
+    }
+    if (zlistx_size (self->service_askers) >= SERVICE_ASKERS_MAX)
+        return set_too_early (fault);
+    service_asker_t *asker = memory_new (1, sizeof *asker);
+    asker->watcher = self;
+    asker->address = return_address_new (message);
+    asker->ns = text_copy (ns);
+    asker->timer = actor_timer (self->actor, SERVICES_WAIT_MS, give_up, asker);
+    zlistx_add_end (self->service_askers, asker);
     return 0;
 }
 
@@ -125,7 +195,8 @@ on_classes_changed (void *context, const stored_t *before, const stored_t *now)
 
 static const list_watch_calls_t NODE_CALLS = { .on_synced = on_node_synced,
                                                .on_changed = on_node_changed };
-static const list_watch_calls_t SERVICE_CALLS = { .trim = trim_service };
+static const list_watch_calls_t SERVICE_CALLS = { .on_synced = on_services_synced,
+                                                  .trim = trim_service };
 static const list_watch_calls_t CLASS_CALLS = { .on_synced = on_classes_synced,
                                                 .on_changed = on_classes_changed };
 
@@ -148,8 +219,19 @@ void
 cluster_start (watcher_t *self)
 {
     OWNED (free_text) char *own = text_format ("metadata.name=%s", self->node_name);
+    self->service_askers = zlistx_new();
+    zlistx_set_destructor (self->service_askers, asker_destroy);
     self->node = follow (self, "/api/v1/nodes", own, &NODE_CALLS);
     self->services = follow (self, "/api/v1/services", "spec.clusterIP!=None", &SERVICE_CALLS);
     self->runtime_classes =
         follow (self, "/apis/node.k8s.io/v1/runtimeclasses", NULL, &CLASS_CALLS);
+}
+
+void
+cluster_stop (watcher_t *self)
+{
+    zlistx_destroy (&self->service_askers);
+    list_watch_destroy (&self->node);
+    list_watch_destroy (&self->services);
+    list_watch_destroy (&self->runtime_classes);
 }

@@ -1,4 +1,5 @@
 #include "list_watch.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/log.h"
@@ -6,7 +7,6 @@
 #include "cubelet/watch_stream.h"
 #include <czmq.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define LIST_TIMEOUT_MS (60 * 1000)
 #define LIST_MAX_BYTES (64 * 1024 * 1024)
@@ -118,15 +118,6 @@ list_watch_next (list_watch_t *self)
 
 static void start_list (list_watch_t *self);
 static void start_watch (list_watch_t *self);
-
-static double
-chance (void)
-{
-    uint32_t number = 0;
-    if (getrandom (&number, sizeof number, 0) != sizeof number)
-        number = (uint32_t) clock_monotonic_ms();
-    return (double) number / ((double) UINT32_MAX + 1);
-}
 
 static void
 step_due (void *state, void *context)

@@ -1,6 +1,7 @@
 #include "renewal.h"
 #include "cubelet/api_connection.h"
 #include "cubelet/certificate_keys.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/duration.h"
 #include "cubelet/json.h"
@@ -11,7 +12,6 @@
 #include "store.h"
 #include <stdint.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define REQUESTS_PATH "/apis/certificates.k8s.io/v1/certificatesigningrequests"
 #define ORGANIZATION "system:nodes"
@@ -46,15 +46,6 @@ struct renewal {
     unsigned failures;
     uint64_t timer;
 };
-
-static double
-chance (void)
-{
-    uint32_t number = 0;
-    if (getrandom (&number, sizeof number, 0) != sizeof number)
-        number = (uint32_t) clock_monotonic_ms();
-    return (double) number / ((double) UINT32_MAX + 1);
-}
 
 static const char *
 about (const renewal_t *self)

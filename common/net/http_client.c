@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define REDIRECTS_MAX 10 // of http_redirect_same_host
+#define STREAMS_MAX 250L // of a connection, if the server allows as many; libcurl's own is 100
 
 struct http_client {
     actor_t *actor;
@@ -86,6 +87,7 @@ open_multi (http_client_t *self)
     curl_multi_setopt (self->multi, CURLMOPT_TIMERFUNCTION, set_timer);
     curl_multi_setopt (self->multi, CURLMOPT_TIMERDATA, self);
     curl_multi_setopt (self->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt (self->multi, CURLMOPT_MAX_CONCURRENT_STREAMS, STREAMS_MAX);
 }
 
 // ---- transfers ----

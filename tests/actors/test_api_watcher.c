@@ -285,15 +285,31 @@ the_node_is_told_to_who_needs_it (void **state)
     fixture_end (&self);
 }
 
+static uint64_t
+ask_services (fixture_t *self)
+{
+    return peer_request_json (self->worker, "api-watcher", MSG_SERVICE_LIST,
+                              "{\"namespace\": \"ns\"}");
+}
+
 static void
-services_of_a_namespace_are_given_when_they_are_known (void **state)
+expect_services (fixture_t *self, uint64_t id)
+{
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
+    const node_t *services = node_get (reply->body, "services");
+    const node_t *own = node_item (services, 1);
+    assert_int_equal (node_count (services), 2);
+    assert_string_equal (name_of (node_item (services, 0)), "kubernetes");
+    assert_string_equal (name_of (own), "b");
+    assert_string_equal (node_as_text (node_at (own, "spec", "clusterIP", NULL), ""), "10.0.0.2");
+}
+
+static void
+services_of_a_namespace_are_given_as_soon_as_they_are_known (void **state)
 {
     (void) state;
     fixture_t self = fixture_new();
-    uint64_t id =
-        peer_request_json (self.worker, "api-watcher", MSG_SERVICE_LIST, "{\"namespace\": \"ns\"}");
-    OWNED (received_destroy) received_t *early = peer_expect_reply (self.worker, id);
-    assert_int_equal (early->envelope.fault_code, FAULT_UNAVAILABLE);
+    uint64_t early = ask_services (&self);
     answer_list (
         api_expect (self.server, "GET /api/v1/services?fieldSelector=spec.clusterIP%21%3DNone"),
         "5", "",
@@ -302,17 +318,19 @@ services_of_a_namespace_are_given_when_they_are_known (void **state)
         "{\"metadata\": {\"name\": \"kubernetes\", \"namespace\": \"default\"}},"
         "{\"metadata\": {\"name\": \"other\", \"namespace\": \"ns2\"}},"
         "{\"metadata\": {\"name\": \"other\", \"namespace\": \"n\"}}");
-    api_expect (self.server, "GET /api/v1/services?allowWatchBookmarks");
-    id =
-        peer_request_json (self.worker, "api-watcher", MSG_SERVICE_LIST, "{\"namespace\": \"ns\"}");
+    expect_services (&self, early);
+    expect_services (&self, ask_services (&self));
+    fixture_end (&self);
+}
+
+static void
+services_that_cannot_be_read_in_time_are_a_fault (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_new();
+    uint64_t id = ask_services (&self);
     OWNED (received_destroy) received_t *reply = peer_expect_reply (self.worker, id);
-    const node_t *services = node_get (reply->body, "services");
-    assert_int_equal (node_count (services), 2);
-    assert_string_equal (name_of (node_item (services, 0)), "kubernetes");
-    assert_string_equal (name_of (node_item (services, 1)), "b");
-    assert_string_equal (
-        node_as_text (node_at (node_item (services, 1), "spec", "clusterIP", NULL), ""),
-        "10.0.0.2");
+    assert_int_equal (reply->envelope.fault_code, FAULT_UNAVAILABLE);
     fixture_end (&self);
 }
 
@@ -478,7 +496,8 @@ main (void)
         cmocka_unit_test (a_list_that_fails_is_tried_again),
         cmocka_unit_test (a_pod_that_nobody_understands_is_left_out),
         cmocka_unit_test (the_node_is_told_to_who_needs_it),
-        cmocka_unit_test (services_of_a_namespace_are_given_when_they_are_known),
+        cmocka_unit_test (services_of_a_namespace_are_given_as_soon_as_they_are_known),
+        cmocka_unit_test (services_that_cannot_be_read_in_time_are_a_fault),
         cmocka_unit_test (an_object_is_told_after_every_change_until_nobody_needs_it),
         cmocka_unit_test (an_immutable_object_is_not_watched_and_read_again_for_a_new_pod),
         cmocka_unit_test (what_cannot_be_read_is_told_with_its_reason_and_tried_again),
