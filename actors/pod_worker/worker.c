@@ -195,11 +195,27 @@ worker_step_later (worker_t *self, int64_t delay_ms)
 
 // ---- messages ----
 
+/* True when the pod differs in nothing that a volume could show or need: an API server sends the
+   pod again for every status that it gets. */
+static bool
+is_only_status (const node_t *before, const node_t *after)
+{
+    const node_t *old = node_get (before, "metadata"), *new = node_get (after, "metadata");
+    return node_equal (node_get (before, "spec"), node_get (after, "spec"))
+           && node_equal (node_get (old, "labels"), node_get (new, "labels"))
+           && node_equal (node_get (old, "annotations"), node_get (new, "annotations"));
+}
+
 static int
 take_pod (worker_t *self, const node_t *node, fault_t *fault)
 {
-    if (self->pod_tree && node_equal (tree_root (self->pod_tree), node))
+    const node_t *before = tree_root (self->pod_tree);
+    bool is_same = before && node_equal (before, node);
+    bool is_relevant = !before || !is_only_status (before, node);
+    if (is_same) {
+        volumes_changed (self); // it is time: tokens age, and messages get lost
         return 0;
+    }
     tree_t *tree = tree_copy (node);
     pod_t pod = { 0 };
     if (pod_decode (tree_root (tree), tree, &pod, fault) < 0) {
@@ -210,6 +226,8 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
     self->pod_tree = tree;
     self->pod = pod;
     objects_take_pod (self);
+    if (is_relevant)
+        volumes_changed (self);
     return 0;
 }
 
@@ -222,8 +240,6 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
     bool is_news = !self->pod_tree || !node_get_bool (body, "runtime_only", false);
     if (is_news && take_pod (self, node_get (body, "pod"), fault) < 0)
         return -1;
-    // Also without a change: labels may stand in files, tokens age, and messages get lost.
-    volumes_changed (self);
     const node_t *pending = node_get (body, "resize");
     pod_local_set_resize_pending (self->local, node_get_text (pending, "reason", NULL),
                                   node_get_text (pending, "message", NULL));

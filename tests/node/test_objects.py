@@ -19,6 +19,7 @@ class Objects(AgentCase):
     """What pods get of objects that are files."""
 
     config = {'syncFrequency': '1s', 'fileCheckFrequency': '1s'}
+    arguments = ('--enable-fault-injection',)
 
     def log_of(self, pod, container='main'):
         """What the container has written."""
@@ -64,6 +65,19 @@ class Objects(AgentCase):
         self.wait_log(pod, 'at last')
         pod = self.agent.pod('watcher')
         self.assertEqual(pods.container(pod)['restartCount'], 0)
+
+    def test_changes_arrive_whoever_was_killed(self):
+        self.agent.write_manifest('conf', config_map('conf', a='0'))
+        self.agent.write_manifest('watcher', pods.pod(
+            'watcher', 'trap "exit 0" TERM; while :; do echo $(cat /c/*); sleep 0.2; done',
+            container={'volumeMounts': [{'name': 'c', 'mountPath': '/c'}]}, volumes=[{'name': 'c', 'configMap': {'name': 'conf'}}]))
+        pod = self.agent.wait_ready_pod('watcher')
+        worker = f'pod-worker/default_{pod["metadata"]["name"]}_{pod["metadata"]["uid"]}'
+        for number, victim in enumerate(('manifest-watcher', 'volume-manager', worker), 1):
+            self.agent.fault('kill', victim)
+            self.agent.write_manifest('conf', config_map('conf', a=f'after {victim[:10]} {number}'))
+            self.wait_log(pod, f'after {victim[:10]} {number}')
+        self.assertEqual(pods.container(self.agent.pod('watcher'))['restartCount'], 0)
 
     def test_a_pod_waits_for_what_its_volumes_need(self):
         self.agent.write_manifest('early', pods.pod(
