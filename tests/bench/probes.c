@@ -4,7 +4,6 @@
    usage: bench_probes [exec|tcp|http] [PROBES] [SECONDS]
 
    Prints how many attempts were made, and the CPU of the actor's one thread. */
-#include "helper_http_server.h"
 #include "helper_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,10 +11,14 @@
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define WARM_UP_MS 3000
@@ -43,6 +46,42 @@ cpu_ms_of (const char *name, int *threads_p)
     if (tasks)
         closedir (tasks);
     return ticks * 1000 / sysconf (_SC_CLK_TCK);
+}
+
+// ---- the target ----
+
+static int s_connections;
+
+/* Answers one connection after the other; each takes microseconds over loopback. */
+static void *
+serve (void *arg)
+{
+    static const char ANSWER[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    int listener = *(int *) arg;
+    for (int fd; (fd = accept (listener, NULL, NULL)) >= 0;) {
+        char request[4096];
+        __atomic_add_fetch (&s_connections, 1, __ATOMIC_RELAXED);
+        if (recv (fd, request, sizeof request, 0) > 0)
+            send (fd, ANSWER, sizeof ANSWER - 1, MSG_NOSIGNAL);
+        close (fd);
+    }
+    return NULL;
+}
+
+static int
+listen_anywhere (int *port_p)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0 || bind (fd, (struct sockaddr *) &address, size) < 0 || listen (fd, 1024) < 0
+        || getsockname (fd, (struct sockaddr *) &address, &size) < 0) {
+        perror ("bench_probes: no port");
+        exit (1);
+    }
+    *port_p = ntohs (address.sin_port);
+    return fd;
 }
 
 /* The handler of a probe, as JSON. Owned. */
@@ -103,26 +142,32 @@ main (int argc, char **argv)
     const char *kind = argc > 1 ? argv[1] : "http";
     int probes = argc > 2 ? atoi (argv[2]) : 1000;
     int seconds = argc > 3 ? atoi (argv[3]) : 10;
-    http_server_t *server = http_server_new();
+    int port = 0;
+    int listener = listen_anywhere (&port);
+    pthread_t server;
+    if (pthread_create (&server, NULL, serve, &listener) != 0)
+        return 1;
     stage_t *stage = stage_new();
     peer_t *runtime = stage_peer (stage, "runtime");
     peer_t *worker = stage_peer (stage, "pod-worker/d_p_u");
     stage_peer (stage, "event-recorder");
     stage_actor (stage, &probe_manager_class, "probe-manager", NULL);
-    OWNED (free_text) char *handler = handler_of (kind, http_server_port (server));
+    OWNED (free_text) char *handler = handler_of (kind, port);
     for (int pod = 0; pod * PER_POD < probes; pod++)
         add_pod (worker, pod, probes - pod * PER_POD < PER_POD ? probes - pod * PER_POD : PER_POD,
                  handler);
     play_until (runtime, clock_monotonic_ms() + WARM_UP_MS);
 
-    int threads = 0, calls_before = http_server_count (server);
+    int threads = 0, calls_before = s_connections;
     int64_t cpu_before = cpu_ms_of ("probe-manager", &threads);
     int attempts = play_until (runtime, clock_monotonic_ms() + seconds * 1000);
     int64_t cpu_ms = cpu_ms_of ("probe-manager", &threads) - cpu_before;
-    attempts += http_server_count (server) - calls_before;
+    attempts += s_connections - calls_before;
     printf ("%s: %d probes, %.0f attempts a second, %d thread, %.1f %% of a core\n", kind, probes,
             (double) attempts / seconds, threads, (double) cpu_ms / (10.0 * seconds));
     stage_destroy (&stage);
-    http_server_destroy (&server);
+    shutdown (listener, SHUT_RDWR);
+    pthread_join (server, NULL);
+    close (listener);
     return 0;
 }
