@@ -231,11 +231,11 @@ make_plan (const rotator_t *self, rotation_t *rotation, fault_t *fault)
 {
     char **names = NULL;
     int count = list_names (rotation->directory, &names, fault);
-    if (count < 0)
-        return -1;
+    if (count <= 0)
+        return count; // not even "." and "..": nothing is planned
     log_rotation_plan (rotation->log, (const char *const *) names, (size_t) count, self->max_files,
                        &rotation->plan);
-    for (int i = 0; i < count; i++)
+    for (int i = 0; names && i < count; i++)
         free (names[i]);
     free (names);
     for (size_t i = 0; i < rotation->plan.remove_count; i++) {
@@ -260,14 +260,13 @@ begin_rotation (rotator_t *self, watched_t *watched)
     rotation->log = text_copy (name + 1);
     watched->is_busy = true;
     zlistx_add_end (self->rotations, rotation);
-    if (make_plan (self, rotation, &fault) < 0)
-        LOG_WARNING ("Container log not rotated path=%s err=%s", watched->path, fault.text);
-    else
+    if (make_plan (self, rotation, &fault) == 0) {
         rotation->timer = actor_timer (self->actor, 0, step, rotation);
-    if (fault.code) {
-        watched->is_busy = false;
-        zlistx_delete (self->rotations, zlistx_find (self->rotations, rotation));
+        return;
     }
+    LOG_WARNING ("Container log not rotated path=%s err=%s", watched->path, fault.text);
+    watched->is_busy = false;
+    zlistx_delete (self->rotations, zlistx_find (self->rotations, rotation));
 }
 
 // ---- which logs ----
