@@ -152,6 +152,30 @@ class ApiPods(LabCase):
         self.assertEqual(pods.container(pod)['resources']['limits']['memory'], '96Mi')
         self.assertEqual(self.agent.wait_event('sized', 'Killing')['message'], 'Container main resize requires restart')
 
+    def test_a_pod_that_never_started_can_be_deleted(self):
+        self.cluster.create(bound('lost', image='nowhere.example/none:1', grace=30))
+        self.agent.wait_api_pod('lost', 'waiting for its image', lambda pod: pods.waiting(pod) in (
+            'ErrImagePull', 'ImagePullBackOff'))
+        self.cluster.delete('pods', 'lost')
+        self.agent.wait_api_gone('lost')
+
+    def test_pods_come_and_go(self):
+        names = [f'many-{number}' for number in range(12)]
+        scripts = [pods.FOREVER, 'exit 0', 'exit 1']
+        for number, name in enumerate(names):
+            self.cluster.create(bound(name, scripts[number % 3], grace=1, restartPolicy=['Always', 'Never'][number % 2]))
+            if number % 4 == 3:  # before it has started, most likely
+                self.cluster.delete('pods', name, gracePeriodSeconds=number % 8 // 4)
+        for name in (name for number, name in enumerate(names) if number % 3 == 0 and number % 4 != 3):
+            self.agent.wait_api_ready(name)
+        for number, name in enumerate(names):
+            if number % 4 != 3:
+                self.cluster.delete('pods', name, gracePeriodSeconds=number % 2)
+        for name in names:
+            self.agent.wait_api_gone(name)
+        self.agent.wait('nothing is left', lambda: not self.containerd.runtime.sandboxes() and not self.agent.pods())
+        self.agent.wait('no directory is left', lambda: not list((self.agent.root / 'pods').iterdir()))
+
     def test_a_critical_pod_makes_room(self):
         self.cluster.create(bound('small', grace=1, container={'resources': {'requests': {
             'cpu': f'{os.cpu_count() * 1000 - 100}m'}}}))
