@@ -137,7 +137,9 @@ on_pod_status (void *state, const message_t *message, fault_t *fault)
         managed_set_status (entry, status);
     bool could_run = entry->may_run;
     entry->may_run = node_get_bool (body, "running", true) && !is_finished;
-    if (is_finished && is_to_end (entry)) {
+    if (is_finished) {
+        // Told to stop it before we were restarted; its source has it again.
+        entry->is_wanted_again = entry->is_wanted_again || !is_to_end (entry);
         pod_ended (self, entry);
         return 0;
     }

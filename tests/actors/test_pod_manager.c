@@ -520,6 +520,22 @@ a_stranger_that_a_source_has_after_all_starts_anew (void **state)
     assert_count (&scene, 1);
 }
 
+static void
+a_worker_that_was_told_to_stop_before_a_restart_is_replaced (void **state)
+{
+    (void) state;
+    OWNED (scene_close)
+    scene_t scene = scene_open (STANDALONE_ARGS,
+                                "{\"name\": \"pod-worker/ns_s_s1\", \"class\": \"pod-worker\"}");
+    send_set (&scene, "file", POD ("s", "s1", STATIC_META ("h1"), ""));
+    peer_t *worker = expect_worker (&scene, "pod-worker/ns_s_s1");
+    send_status (worker, "s1", "\"finished\": true, \"running\": false");
+    OWNED (received_destroy) received_t *stop = peer_expect (scene.supervisor, MSG_ACTOR_STOP);
+    OWNED (received_destroy) received_t *start = peer_expect (scene.supervisor, MSG_ACTOR_START);
+    assert_string_equal (node_get_text (stop->body, "name", ""), "pod-worker/ns_s_s1");
+    assert_string_equal (node_get_text (start->body, "name", ""), "pod-worker/ns_s_s1");
+}
+
 // ---- eviction ----
 
 static void
@@ -576,6 +592,7 @@ main (void)
         cmocka_unit_test (a_manifest_that_comes_back_starts_anew),
         cmocka_unit_test (what_only_the_runtime_has_is_stopped),
         cmocka_unit_test (a_stranger_that_a_source_has_after_all_starts_anew),
+        cmocka_unit_test (a_worker_that_was_told_to_stop_before_a_restart_is_replaced),
         cmocka_unit_test (an_eviction_is_answered_when_nothing_runs),
         cmocka_unit_test (nobody_is_evicted_by_a_wrong_uid),
     };
