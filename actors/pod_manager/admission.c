@@ -3,6 +3,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/pod_status.h"
 #include "manager.h"
 
@@ -53,6 +54,7 @@ reject (manager_t *self, managed_pod_t *entry, const pod_t *pod, const admission
 {
     LOG_WARNING ("Pod is refused pod=%s uid=%s reason=%s message=%s", entry->full_name, entry->uid,
                  decision->reason, decision->message);
+    metric_count (METRIC_ADMISSION_REJECTIONS_TOTAL, LABELS (decision->reason));
     entry->state = POD_REJECTED;
     entry->may_run = false;
     tree_destroy (&entry->status);
@@ -119,6 +121,8 @@ admission_decide (manager_t *self, managed_pod_t *entry)
         reject (self, entry, &question.pod, &decision);
         return false;
     }
+    metric_observe (METRIC_CONTAINERS_PER_POD_COUNT, (double) question.pod.spec.containers.count,
+                    NO_LABELS);
     if (decision.victims.count > 0 && !entry->victims) {
         entry->victims = zlistx_new();
         zlistx_set_destructor (entry->victims, free_name);

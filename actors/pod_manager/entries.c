@@ -1,7 +1,10 @@
 /* The pods that the manager knows. */
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/pod_status.h"
 #include "manager.h"
+#include <string.h>
 
 static void
 managed_free (managed_pod_t *self)
@@ -73,6 +76,7 @@ managed_add (manager_t *self, const node_t *pod, const char *source, fault_t *fa
     entry->uid = text_copy (pod_uid_of (pod));
     entry->full_name = text_format ("%s/%s", namespace, name);
     entry->source = text_copy (source);
+    entry->seen_ms = clock_monotonic_ms();
     pod_worker_name (namespace, name, entry->uid, entry->worker);
     if (managed_set_pod (entry, pod, fault) < 0) {
         managed_free (entry);
@@ -82,9 +86,19 @@ managed_add (manager_t *self, const node_t *pod, const char *source, fault_t *fa
     return entry;
 }
 
+static bool
+is_running (const node_t *status)
+{
+    return strcmp (node_get_text (status, "phase", ""), "Running") == 0;
+}
+
 void
 managed_set_status (managed_pod_t *entry, const node_t *status)
 {
+    // Only of pods whose start this manager has seen: after a restart it knows of no beginning.
+    if (is_running (status) && entry->status && !is_running (tree_root (entry->status)))
+        metric_observe (METRIC_POD_START_DURATION_SECONDS,
+                        (double) (clock_monotonic_ms() - entry->seen_ms) / 1000, NO_LABELS);
     tree_destroy (&entry->status);
     entry->status = tree_copy (status);
 }

@@ -36,8 +36,9 @@ typedef struct {
     char *source;    // file, http, api; "runtime" for orphans
     char worker[ACTOR_NAME_MAX];
     pod_state_t state;
-    tree_t *pod;    // its demand lives in it, too
-    tree_t *status; // the worker's last word, or the refusal's; NULL: none yet
+    int64_t seen_ms; // monotonic, since when it is known
+    tree_t *pod;     // its demand lives in it, too
+    tree_t *status;  // the worker's last word, or the refusal's; NULL: none yet
     pod_demand_t demand;
     bool is_static;
     bool is_orphan;       // only the runtime knows it

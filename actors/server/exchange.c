@@ -1,3 +1,4 @@
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "server.h"
 #include <event2/buffer.h>
@@ -33,6 +34,7 @@ exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
     self->server = server;
     self->listener = listener;
     self->port = port;
+    self->began_ms = clock_monotonic_ms();
     self->http = http;
     self->connection = evhttp_request_get_connection (http);
     self->stream = evhttp_connection_get_bufferevent (self->connection);
@@ -66,6 +68,7 @@ exchange_reply (exchange_t *self, int status, const char *content_type, const ch
                 size_t size)
 {
     struct evhttp_request *http = self->http;
+    count_request (self, false);
     exchange_add_header (self, "Content-Type", content_type);
     evbuffer_add (evhttp_request_get_output_buffer (http), body, size);
     forget (self); // the connection may close at once, and the exchange with it
@@ -106,6 +109,7 @@ void
 exchange_take_over (exchange_t *self, bufferevent_data_cb on_read, bufferevent_data_cb on_sent,
                     bufferevent_event_cb on_event, void *context)
 {
+    count_request (self, true);
     // evhttp leaves a request alone until it is answered, which it never will be here
     bufferevent_setcb (self->stream, on_read, on_sent, on_event, context);
     bufferevent_set_timeouts (self->stream, NULL, NULL);

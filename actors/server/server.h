@@ -112,6 +112,7 @@ struct exchange {
     server_t *server;
     listener_t *listener;
     port_kind_t port;
+    int64_t began_ms; // monotonic
     struct evhttp_request *http;
     struct evhttp_connection *connection;
     struct bufferevent *stream;
@@ -198,3 +199,8 @@ route_fn serve_container_logs;
 route_fn serve_exec, serve_attach, serve_port_forward, serve_run;
 route_fn serve_running_pods, serve_checkpoint, serve_system_logs;
 route_fn serve_configz, serve_statusz, serve_flagz, serve_verbosity, serve_profiles;
+
+// ---- stats.c ----
+
+/* Counts a request that ends now; `is_long`: its connection carried a stream. */
+void count_request (const exchange_t *exchange, bool is_long);

@@ -1,8 +1,10 @@
 /* /stats/summary and /metrics: what the stats-provider knows, as JSON and as Prometheus reads it.
  */
+#include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "server.h"
 #include <string.h>
 
@@ -67,4 +69,36 @@ serve_metrics (exchange_t *exchange)
     node_set_text (tree, &body, "page", page);
     exchange_ask (exchange, "stats-provider", MSG_METRICS_GET, &body, ANSWER_LIMIT_MS,
                   answer_metrics);
+}
+
+// ---- counting ----
+
+/* "containerLogs/ns/pod/c" counts as containerLogs. Strangers do not make series: what is no path
+   of ours counts as other. */
+static const char *
+first_element (const char *path)
+{
+    static const char *const ELEMENTS[] = { "attach", "checkpoint",  "configz", "containerLogs",
+                                            "debug",  "exec",        "flagz",   "healthz",
+                                            "logs",   "metrics",     "pods",    "portForward",
+                                            "run",    "runningpods", "stats",   "statusz" };
+    size_t size = strcspn (path, "/");
+    for (size_t i = 0; i < COUNT_OF (ELEMENTS); i++)
+        if (strlen (ELEMENTS[i]) == size && strncmp (ELEMENTS[i], path, size) == 0)
+            return ELEMENTS[i];
+    return "other";
+}
+
+void
+count_request (const exchange_t *exchange, bool is_long)
+{
+    const char *first = first_element (exchange_path (exchange) + 1);
+    metric_labels_t labels = LABELS (
+        is_long ? "true" : "false", exchange_method (exchange), first,
+        exchange->port == PORT_SECURE || exchange->port == PORT_LOCAL ? "readwrite" : "readonly");
+    if (exchange->port == PORT_HEALTHZ)
+        return; // upstream does not count its health port either
+    metric_count (METRIC_HTTP_REQUESTS_TOTAL, labels);
+    metric_observe (METRIC_HTTP_REQUESTS_DURATION_SECONDS,
+                    (double) (clock_monotonic_ms() - exchange->began_ms) / 1000, labels);
 }

@@ -24,8 +24,6 @@ static const double BUCKETS_POD_START[] = { 0.5, 1,   2,   3,    4,    5,    6, 
                                             20,  30,  45,  60,   120,  180,  240,  300,     360,
                                             480, 600, 900, 1200, 1800, 2700, 3600, INFINITY };
 static const double BUCKETS_COUNT[] = { 1, 2, 4, 8, 16, INFINITY };
-static const double BUCKETS_REST[] = { 0.005, 0.025, 0.1, 0.25, 0.5, 1,       2,
-                                       4,     8,     15,  30,   60,  INFINITY };
 static const double BUCKETS_FINE[] = { 0.0001, 0.001, 0.01, 0.1, 1, 10, INFINITY };
 
 static const char *const PAGE_NAMES[] = { "metrics", "cadvisor", "resource", "probes" };

@@ -19,13 +19,11 @@ M(CUBELET_MESSAGES_UNDELIVERABLE_TOTAL, "cubelet_messages_undeliverable_total", 
 M(CUBELET_METRIC_SERIES_DROPPED_TOTAL, "cubelet_metric_series_dropped_total", COUNTER, METRICS, NONE, "", "Series that were not kept because their family has too many.") \
 M(ACTIVE_PODS, "kubelet_active_pods", GAUGE, METRICS, NONE, "static", "[ALPHA] The number of pods the kubelet considers active and which are being considered when admitting new pods. static is true if the pod is not from the apiserver.") \
 M(ADMISSION_REJECTIONS_TOTAL, "kubelet_admission_rejections_total", COUNTER, METRICS, NONE, "reason", "[ALPHA] Cumulative number pod admission rejections by the Kubelet.") \
-M(CERTIFICATE_MANAGER_CLIENT_TTL_SECONDS, "kubelet_certificate_manager_client_ttl_seconds", GAUGE, METRICS, NONE, "", "[ALPHA] Gauge of the TTL (time-to-live) of the Kubelet's client certificate. The value is in seconds until certificate expiry (negative if already expired). If client certificate is invalid or unused, the value will be +INF.") \
 M(CGROUP_VERSION, "kubelet_cgroup_version", GAUGE, METRICS, NONE, "", "[ALPHA] cgroup version on the hosts.") \
 M(CONTAINER_LOG_FILESYSTEM_USED_BYTES, "kubelet_container_log_filesystem_used_bytes", GAUGE, METRICS, NONE, "container namespace pod uid", "[ALPHA] Bytes used by the container's logs on the filesystem.") \
 M(CONTAINERS_PER_POD_COUNT, "kubelet_containers_per_pod_count", HISTOGRAM, METRICS, COUNT, "", "[ALPHA] The number of containers per pod.") \
 M(DESIRED_PODS, "kubelet_desired_pods", GAUGE, METRICS, NONE, "static", "[ALPHA] The number of pods the kubelet is being instructed to run. static is true if the pod is not from the apiserver.") \
 M(EVICTIONS, "kubelet_evictions", COUNTER, METRICS, NONE, "eviction_signal", "[ALPHA] Cumulative number of pod evictions by eviction signal") \
-M(HTTP_INFLIGHT_REQUESTS, "kubelet_http_inflight_requests", GAUGE, METRICS, NONE, "long_running method path server_type", "[ALPHA] Number of the inflight http requests") \
 M(HTTP_REQUESTS_DURATION_SECONDS, "kubelet_http_requests_duration_seconds", HISTOGRAM, METRICS, DEFAULT, "long_running method path server_type", "[ALPHA] Duration in seconds to serve http requests") \
 M(HTTP_REQUESTS_TOTAL, "kubelet_http_requests_total", COUNTER, METRICS, NONE, "long_running method path server_type", "[ALPHA] Number of the http requests received since the server started") \
 M(IMAGE_GARBAGE_COLLECTED_TOTAL, "kubelet_image_garbage_collected_total", COUNTER, METRICS, NONE, "reason", "[ALPHA] Total number of images garbage collected by the kubelet, whether through disk usage or image age.") \
@@ -37,8 +35,6 @@ M(PLEG_LAST_SEEN_SECONDS, "kubelet_pleg_last_seen_seconds", GAUGE, METRICS, NONE
 M(PLEG_RELIST_DURATION_SECONDS, "kubelet_pleg_relist_duration_seconds", HISTOGRAM, METRICS, DEFAULT, "", "[ALPHA] Duration in seconds for relisting pods in PLEG.") \
 M(PLEG_RELIST_INTERVAL_SECONDS, "kubelet_pleg_relist_interval_seconds", HISTOGRAM, METRICS, DEFAULT, "", "[ALPHA] Interval in seconds between relisting in PLEG.") \
 M(POD_START_DURATION_SECONDS, "kubelet_pod_start_duration_seconds", HISTOGRAM, METRICS, POD_START, "", "[ALPHA] Duration in seconds from kubelet seeing a pod for the first time to the pod starting to run") \
-M(POD_START_TOTAL_DURATION_SECONDS, "kubelet_pod_start_total_duration_seconds", HISTOGRAM, METRICS, POD_START, "", "[ALPHA] Duration in seconds to start a pod since creation, including time to pull images and run init containers, measured from pod creation timestamp to when all its containers are reported as started and observed via watch") \
-M(POD_WORKER_DURATION_SECONDS, "kubelet_pod_worker_duration_seconds", HISTOGRAM, METRICS, DEFAULT, "operation_type", "[ALPHA] Duration in seconds to sync a single pod. Broken down by operation type: create, update, or sync") \
 M(RUN_PODSANDBOX_DURATION_SECONDS, "kubelet_run_podsandbox_duration_seconds", HISTOGRAM, METRICS, DEFAULT, "runtime_handler", "[ALPHA] Duration in seconds of the run_podsandbox operations. Broken down by RuntimeClass.Handler.") \
 M(RUN_PODSANDBOX_ERRORS_TOTAL, "kubelet_run_podsandbox_errors_total", COUNTER, METRICS, NONE, "runtime_handler", "[ALPHA] Cumulative number of the run_podsandbox operation errors by RuntimeClass.Handler.") \
 M(RUNNING_CONTAINERS, "kubelet_running_containers", GAUGE, METRICS, NONE, "container_state", "[ALPHA] Number of containers currently running") \
@@ -56,9 +52,7 @@ M(VOLUME_STATS_INODES, "kubelet_volume_stats_inodes", GAUGE, METRICS, NONE, "nam
 M(VOLUME_STATS_INODES_FREE, "kubelet_volume_stats_inodes_free", GAUGE, METRICS, NONE, "namespace persistentvolumeclaim", "[ALPHA] Number of free inodes in the volume") \
 M(VOLUME_STATS_INODES_USED, "kubelet_volume_stats_inodes_used", GAUGE, METRICS, NONE, "namespace persistentvolumeclaim", "[ALPHA] Number of used inodes in the volume") \
 M(VOLUME_STATS_USED_BYTES, "kubelet_volume_stats_used_bytes", GAUGE, METRICS, NONE, "namespace persistentvolumeclaim", "[ALPHA] Number of used bytes in the volume") \
-M(WORKING_PODS, "kubelet_working_pods", GAUGE, METRICS, NONE, "config lifecycle static", "[ALPHA] Number of pods the kubelet is actually running, broken down by lifecycle phase, whether the pod is desired, orphaned, or runtime only (also orphaned), and whether the pod is static. An orphaned pod has been removed from local configuration or force deleted in the API and consumes resources that are not otherwise visible.") \
 M(KUBERNETES_BUILD_INFO, "kubernetes_build_info", GAUGE, METRICS, NONE, "build_date compiler git_commit git_tree_state git_version go_version major minor platform", "[ALPHA] A metric with a constant '1' value labeled by major, minor, git version, git commit, git tree state, build date, Go version, and compiler from which Kubernetes was built, and platform on which it is running.") \
-M(KUBERNETES_FEATURE_ENABLED, "kubernetes_feature_enabled", GAUGE, METRICS, NONE, "name stage", "[BETA] This metric records the data about the stage and enablement of a k8s feature.") \
 M(PROCESS_CPU_SECONDS_TOTAL, "process_cpu_seconds_total", COUNTER, METRICS, NONE, "", "Total user and system CPU time spent in seconds.") \
 M(PROCESS_MAX_FDS, "process_max_fds", GAUGE, METRICS, NONE, "", "Maximum number of open file descriptors.") \
 M(PROCESS_OPEN_FDS, "process_open_fds", GAUGE, METRICS, NONE, "", "Number of open file descriptors.") \
@@ -66,7 +60,6 @@ M(PROCESS_RESIDENT_MEMORY_BYTES, "process_resident_memory_bytes", GAUGE, METRICS
 M(PROCESS_START_TIME_SECONDS, "process_start_time_seconds", GAUGE, METRICS, NONE, "", "Start time of the process since unix epoch in seconds.") \
 M(PROCESS_VIRTUAL_MEMORY_BYTES, "process_virtual_memory_bytes", GAUGE, METRICS, NONE, "", "Virtual memory size in bytes.") \
 M(PROCESS_VIRTUAL_MEMORY_MAX_BYTES, "process_virtual_memory_max_bytes", GAUGE, METRICS, NONE, "", "Maximum amount of virtual memory available in bytes.") \
-M(REST_CLIENT_REQUEST_DURATION_SECONDS, "rest_client_request_duration_seconds", HISTOGRAM, METRICS, REST, "host verb", "[ALPHA] Request latency in seconds. Broken down by verb, and host.") \
 M(REST_CLIENT_REQUESTS_TOTAL, "rest_client_requests_total", COUNTER, METRICS, NONE, "code host method", "[ALPHA] Number of HTTP requests, partitioned by status code, method, and host.") \
 M(CADVISOR_VERSION_INFO, "cadvisor_version_info", GAUGE, CADVISOR, NONE, "cadvisorRevision cadvisorVersion dockerVersion kernelVersion osVersion", "A metric with a constant '1' value labeled by kernel version, OS version, docker version, cadvisor version & cadvisor revision.") \
 M(CONTAINER_CPU_CFS_PERIODS_TOTAL, "container_cpu_cfs_periods_total", COUNTER, CADVISOR, NONE, "container id image name namespace pod", "Number of elapsed enforcement period intervals.") \
