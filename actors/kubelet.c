@@ -127,6 +127,7 @@ run (const kubelet_options_t *options, fault_t *fault)
         .node_labels = options->node_labels,
         .node_ip = options->node_ip,
         .cloud_provider = options->cloud_provider,
+        .runtime_cgroups = options->runtime_cgroups,
         .kubeconfig = options->kubeconfig,
         .bootstrap_kubeconfig = options->bootstrap_kubeconfig,
         .cert_dir = options->cert_dir,

@@ -278,6 +278,7 @@ stats_provider_args (const launch_t *launch, tree_t *tree)
     node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
     set_text (tree, &args, "kubelet_cgroups", config->kubelet_cgroups);
     set_text (tree, &args, "system_cgroups", config->system_cgroups);
+    set_text (tree, &args, "runtime_cgroups", launch->runtime_cgroups);
     node_set_int (tree, &args, "allocatable_memory", allocatable_memory (launch));
     node_set_int (tree, &args, "volume_stats_ms", config->volume_stats_agg_period_ns / NS_PER_MS);
     return args;

@@ -17,6 +17,7 @@ typedef struct {
     const char *node_ip;              // of --node-ip; NULL: none
     const char *cloud_provider;       // of --cloud-provider; NULL or "": none
     bool is_standalone;               // no API server, so no Node object
+    const char *runtime_cgroups;      // of the container runtime; NULL: not said
     const char *kubeconfig;           // of the API server; NULL: none
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
     const char *cert_dir;

@@ -39,6 +39,7 @@ const flag_t FLAGS[] = {
 
     CONFIG ("--container-runtime-endpoint", TEXT, RUNTIME, "containerRuntimeEndpoint", "CRI socket. Default unix:///run/containerd/containerd.sock."),
     CONFIG ("--image-service-endpoint", TEXT, RUNTIME, "imageServiceEndpoint", "CRI socket for images, when it is another one."),
+    OPTION ("--runtime-cgroups", TEXT, RUNTIME, runtime_cgroups, "Cgroup of the container runtime, for its part of /stats/summary."),
     OPTION ("--image-credential-provider-config", TEXT, RUNTIME, image_credential_provider_config, "Configuration of the programs that provide registry credentials."),
     OPTION ("--image-credential-provider-bin-dir", TEXT, RUNTIME, image_credential_provider_bin_dir, "Directory of these programs."),
     OPTION ("--maximum-dead-containers-per-container", INT, RUNTIME, maximum_dead_containers_per_container, "Dead containers to keep of each container. Default 1."),
@@ -175,7 +176,6 @@ const flag_t FLAGS[] = {
     IGNORED ("--log-text-split-stream",         BOOL),
     IGNORED ("--machine-id-file",               TEXT),
     IGNORED ("--pod-infra-container-image",     TEXT),
-    IGNORED ("--runtime-cgroups",               TEXT),
     IGNORED ("--storage-driver-buffer-duration", DURATION),
     IGNORED ("--storage-driver-db",             TEXT),
     IGNORED ("--storage-driver-host",           TEXT),

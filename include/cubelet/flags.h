@@ -26,6 +26,7 @@ typedef struct {
     const char *image_credential_provider_config;
     const char *image_credential_provider_bin_dir;
     const char *lock_file;
+    const char *runtime_cgroups; // NULL: not said
     bool exit_on_lock_contention;
     int64_t maximum_dead_containers_per_container;
     int64_t maximum_dead_containers; // -1: no limit

@@ -144,5 +144,21 @@ class Stats(AgentCase):
                         lambda: self.metric('/metrics/probes', 'prober_probe_total', **probe) is None)
 
 
+class SystemContainers(AgentCase):
+    """The parts of the node that are named."""
+
+    def new_agent(self, **options):
+        cgroup = f'/{self.containerd.cgroup}'
+        return super().new_agent(config={'systemCgroups': cgroup}, arguments=('--runtime-cgroups', cgroup), **options)
+
+    def test_the_runtime_and_the_rest_are_shown(self):
+        code, body = self.agent.get('/stats/summary')
+        self.assertEqual(code, 200, body)
+        parts = {part['name']: part for part in json.loads(body)['node']['systemContainers']}
+        for name in ('runtime', 'misc', 'pods'):
+            self.assertIn('usageCoreNanoSeconds', parts[name]['cpu'])
+            self.assertIn('workingSetBytes', parts[name]['memory'])
+
+
 if __name__ == '__main__':
     unittest.main()
