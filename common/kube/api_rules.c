@@ -23,7 +23,8 @@ seconds_of (const char *header)
 static bool
 is_broken (const api_attempt_t *attempt)
 {
-    static const char *const TEXTS[] = { "EOF", "connection reset", "connection lost" };
+    static const char *const TEXTS[] = { "EOF", "connection reset", "connection lost",
+                                         "HTTP/2 stream" };
     if (!attempt->fault || attempt->fault->code != FAULT_UNAVAILABLE
         || strcmp (attempt->method, "GET") != 0)
         return false;

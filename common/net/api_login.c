@@ -43,7 +43,8 @@ struct api_login {
     tree_t *tree;       // of `config`; NULL: not read
     kubeconfig_t config;
     content_t files[FILE_COUNT];
-    fault_t fault; // why it failed; code 0: it has not
+    fault_t fault;   // why it failed; code 0: it has not
+    char *complaint; // logged already: why what works cannot be read again
 
     command_t *plugin;       // runs
     tree_t *credential_tree; // of `credential`; NULL: none
@@ -318,10 +319,14 @@ look (api_login_t *self)
     self->looked_ms = clock_monotonic_ms();
     bool is_good = look_at_all (self, &fault) == 0;
     if (!is_good && was_complete && before == self->version) {
-        LOG_WARNING ("The API server's credentials cannot be read again, the old ones stay err=%s",
-                     fault.text);
+        if (!self->complaint || strcmp (self->complaint, fault.text) != 0)
+            LOG_WARNING ("The API server's credentials cannot be read again, the old ones stay "
+                         "err=%s",
+                         fault.text);
+        text_replace (&self->complaint, "%s", fault.text);
         return;
     }
+    free_text (&self->complaint);
     self->fault = fault;
     if (!is_good)
         self->fault.code = FAULT_UNAVAILABLE;
@@ -517,6 +522,7 @@ api_login_destroy (api_login_t **self_p)
     forget_config (self);
     actor_timer_cancel (self->actor, &self->timer);
     free_text (&self->authorization);
+    free (self->complaint);
     free (self->path);
     free (self->own);
     free (self);

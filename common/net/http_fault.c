@@ -145,6 +145,12 @@ describe_bad_url (const http_failure_t *failure, CURLcode code, fault_t *fault)
 }
 
 static void
+describe_unavailable (const http_failure_t *failure, CURLcode code, fault_t *fault)
+{
+    fault_set (fault, FAULT_UNAVAILABLE, "%s", own_text (failure, code));
+}
+
+static void
 describe_other (const http_failure_t *failure, CURLcode code, fault_t *fault)
 {
     fault_set (fault, FAULT_UNKNOWN, "%s", own_text (failure, code));
@@ -163,6 +169,11 @@ static const struct {
     { CURLE_SEND_ERROR, describe_transport },
     { CURLE_SSL_CONNECT_ERROR, describe_handshake },
     { CURLE_PEER_FAILED_VERIFICATION, describe_certificate },
+    { CURLE_HTTP2, describe_unavailable },
+    { CURLE_HTTP2_STREAM, describe_unavailable },
+    { CURLE_SSL_CERTPROBLEM, describe_unavailable }, // a file may be half written
+    { CURLE_SSL_CACERT_BADFILE, describe_unavailable },
+    { CURLE_COULDNT_RESOLVE_PROXY, describe_unavailable },
     { CURLE_URL_MALFORMAT, describe_bad_url },
     { CURLE_UNSUPPORTED_PROTOCOL, describe_bad_url },
 };

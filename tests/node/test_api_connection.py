@@ -48,7 +48,9 @@ class Connection(JoinedCase):
         """Resets, old versions, an outage: a pod that comes afterwards is seen."""
         self.create_pod('first', 'cm')
         self.wait_pod_is_seen('first')
-        for number, disturb in enumerate((self.server.reset_watches, self.server.expire_watches, self.server.reset_all)):
+        disturbances = (self.server.reset_watches, self.server.expire_watches, self.server.reset_all,
+                        self.server.reset_streams, self.server.go_away)
+        for number, disturb in enumerate(disturbances):
             disturb()
             self.create_pod(f'after-{number}', 'cm')
             self.wait_pod_is_seen(f'after-{number}')

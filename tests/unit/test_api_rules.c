@@ -12,6 +12,7 @@ what_the_server_asks_for_and_broken_reads_are_made_again (void **state)
 {
     (void) state;
     static const fault_t RESET = { FAULT_UNAVAILABLE, "Get \"https://a/\": connection reset" };
+    static const fault_t STREAM = { FAULT_UNAVAILABLE, "HTTP/2 stream 5 was not closed cleanly" };
     static const fault_t REFUSED = { FAULT_UNAVAILABLE, "dial tcp: connect: connection refused" };
     static const fault_t LATE = { FAULT_DEADLINE, "EOF" };
     static const struct {
@@ -32,6 +33,7 @@ what_the_server_asks_for_and_broken_reads_are_made_again (void **state)
         { { "PUT", 1, 500, NULL, NULL, 60000 }, -1 },
         { { "PUT", 1, 404, "1", NULL, 60000 }, -1 },
         { { "GET", 1, 0, NULL, &RESET, 60000 }, 1000 },
+        { { "GET", 1, 0, NULL, &STREAM, 60000 }, 1000 },
         { { "GET", 1, 0, NULL, &RESET, 1000 }, -1 },
         { { "POST", 1, 0, NULL, &RESET, 60000 }, -1 },
         { { "GET", 1, 0, NULL, &REFUSED, 60000 }, -1 },
