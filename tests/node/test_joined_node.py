@@ -3,6 +3,7 @@ import json
 import pathlib
 import unittest
 
+from lab import pods as shapes
 from lab.agent import NODE
 from lab.case import JoinedCase
 
@@ -89,6 +90,42 @@ class Node(JoinedCase):
         self.assertEqual((node['metadata']['labels']['lab'], node['metadata']['labels']['node.kubernetes.io/role']),
                          ('yes', 'x'))
         self.assertIn({'key': 'key', 'value': 'value', 'effect': 'NoSchedule'}, node['spec']['taints'])
+
+
+class Bootstrap(JoinedCase):
+    """TLS bootstrap: a first certificate for a token, then rotation."""
+
+    start = False
+    config = {'rotateCertificates': True}
+
+    def test_first_certificate(self):
+        """With a bootstrap kubeconfig and no other, the agent asks for a certificate and becomes a node."""
+        bootstrap = self.server.bootstrap_kubeconfig(self.cluster.place / 'bootstrap.kubeconfig')
+        own = self.cluster.place / 'own.kubeconfig'
+        self.agent = self.new_agent(kubeconfig=own, bootstrap=bootstrap)
+        self.agent.start()
+        requests = self.server.objects('certificatesigningrequests.certificates.k8s.io')
+        self.assertEqual([row['spec']['username'] for row in requests
+                          if row['spec']['signerName'].endswith('client-kubelet')], ['system:bootstrap:abcdef'])
+        self.assertTrue(own.exists())
+        self.assertFalse('abcdef' in own.read_text(), 'the bootstrap token is not the node\'s')
+        self.cluster.create(shapes.pod('a', nodeName=NODE))
+        self.agent.wait_api_ready('a')
+
+    def test_rotation(self):
+        """A certificate of a short life is replaced before it ends, and the node stays."""
+        self.server.certificate_seconds = 60
+        bootstrap = self.server.bootstrap_kubeconfig(self.cluster.place / 'bootstrap.kubeconfig')
+        self.agent = self.new_agent(kubeconfig=self.cluster.place / 'own.kubeconfig', bootstrap=bootstrap)
+        self.agent.start()
+
+        def by_node():
+            return [row for row in self.server.objects('certificatesigningrequests.certificates.k8s.io')
+                    if row['spec']['username'] == f'system:node:{NODE}'
+                    and row['spec']['signerName'].endswith('client-kubelet')]
+        self.agent.wait('the node asks for a new certificate with its old one', by_node, 120)
+        self.cluster.create(shapes.pod('a', nodeName=NODE))
+        self.agent.wait_api_ready('a')
 
 
 class Served(JoinedCase):

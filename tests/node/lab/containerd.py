@@ -65,7 +65,6 @@ class Containerd:
         self.runtime = Runtime(self.socket)
         self.process = None
         self.subnet = None
-        self.mirrored = set()
         # what is needed to clean up after this process if it is killed
         note = {'pid': os.getpid(), 'started': process_start(os.getpid()), 'name': self.name, 'bridge': self.bridge}
         pathlib.Path(self.place, 'lab.json').write_text(json.dumps(note))
@@ -134,7 +133,6 @@ class Containerd:
         """Have containerd fetch the images of `host` from `address` over plain HTTP."""
         place = pathlib.Path(self.place, 'certs.d', host)
         place.mkdir(exist_ok=True)
-        self.mirrored.add(host)
         (place / 'hosts.toml').write_text(
             f'server = "{address}"\n[host."{address}"]\n  capabilities = ["pull", "resolve"]\n')
 
