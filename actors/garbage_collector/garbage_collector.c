@@ -14,6 +14,7 @@
 
 #define DEADLINE_MS 150000
 #define FIRST_WAIT_MS 5000 // until there is something to ask; then the interval
+#define REMOVALS_MAX 100   // asked for at a time, so that nobody's queue overflows
 #define LINKS_DIR "/var/log/containers"
 
 /* Who is asked, in this order. */
@@ -66,7 +67,7 @@ on_removed (void *state, const message_t *reply, const fault_t *fault, void *con
 static void
 ask_to_remove (collector_t *self, const char *to, message_id_t type, text_list_t uids)
 {
-    for (size_t i = 0; i < uids.count; i++) {
+    for (size_t i = 0; i < uids.count && i < REMOVALS_MAX; i++) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
         node_t body = node_map();
         node_set_text (tree, &body, "pod_uid", uids.items[i]);
