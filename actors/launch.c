@@ -2,6 +2,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include "cubelet/node_info.h"
 #include <string.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
@@ -205,15 +206,10 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
 }
 
 static node_t
-resource_manager_args (const launch_t *launch, tree_t *tree)
+node_name_args (const launch_t *launch, tree_t *tree)
 {
-    const kubelet_config_t *config = launch->config;
     node_t args = node_map();
-    node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
-    set_text (tree, &args, "cgroup_root", config->cgroup_root);
-    node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
-    node_set_bool (tree, &args, "cpu_cfs_quota", config->cpu_cfs_quota);
-    node_set_int (tree, &args, "pod_pids_limit", config->pod_pids_limit);
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
     return args;
 }
 
@@ -224,6 +220,26 @@ lists_text (text_list_t list, const char *text)
         if (strcmp (list.items[i], text) == 0)
             return true;
     return false;
+}
+
+static node_t
+resource_manager_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_name_args (launch, tree);
+    node_set_text (tree, &args, "cgroup_driver", config->cgroup_driver);
+    set_text (tree, &args, "cgroup_root", config->cgroup_root);
+    node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
+    node_set_bool (tree, &args, "cpu_cfs_quota", config->cpu_cfs_quota);
+    node_set_int (tree, &args, "pod_pids_limit", config->pod_pids_limit);
+    if (lists_text (config->enforce_node_allocatable, "pods")) {
+        const node_t *capacity = launch->facts->capacity;
+        quantity_t memory = node_pods_limit (capacity, config, "memory");
+        quantity_t cpu = node_pods_limit (capacity, config, "cpu");
+        node_set_int (tree, &args, "pods_memory", quantity_value (memory));
+        node_set_int (tree, &args, "pods_milli", quantity_milli (cpu));
+    }
+    return args;
 }
 
 static node_t
@@ -281,14 +297,6 @@ stats_provider_args (const launch_t *launch, tree_t *tree)
     set_text (tree, &args, "runtime_cgroups", launch->runtime_cgroups);
     node_set_int (tree, &args, "allocatable_memory", allocatable_memory (launch));
     node_set_int (tree, &args, "volume_stats_ms", config->volume_stats_agg_period_ns / NS_PER_MS);
-    return args;
-}
-
-static node_t
-node_name_args (const launch_t *launch, tree_t *tree)
-{
-    node_t args = node_map();
-    node_set_text (tree, &args, "node_name", launch->facts->node_name);
     return args;
 }
 

@@ -2,7 +2,9 @@
 
    Arguments: {"cgroup_driver": "cgroupfs" or "systemd", "cgroup_root": text, "cgroups_per_qos":
    bool, "cpu_cfs_quota": bool, "pod_pids_limit": int, "cgroup_mount": text}, KubeletConfiguration's
-   fields and defaults but for the last, "/sys/fs/cgroup", which tests change.
+   fields and defaults but for the last, "/sys/fs/cgroup", which tests change; and "node_name":
+   text, "pods_memory": int (bytes), "pods_milli": int (CPUs): what all pods together may use where
+   that is enforced (enforceNodeAllocatable).
 
    With the systemd driver groups have the names that systemd gives to slices, and are made as
    directories all the same. That is all there is to do where systemd does not run. Where it does,
@@ -15,6 +17,7 @@
 #include "cubelet/cgroup_path.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/object_reference.h"
 #include "cubelet/path_element.h"
 #include <czmq.h>
 #include <string.h>
@@ -42,6 +45,8 @@ typedef struct {
     tree_t *args; // the facts borrow from it
     node_facts_t facts;
     int64_t pids_limit;
+    int64_t pods_memory, pods_milli; // 0: nothing is enforced
+    bool has_told_limit;             // the event of it is out
     cgroup_fs_t *cgroups;
     zhashx_t *pods;     // known_pod_t by uid
     zhashx_t *removals; // removal_t by pod uid
@@ -97,7 +102,8 @@ static int64_t
 shares_of (manager_t *self, const char *qos, const char *path, tree_t *tree)
 {
     if (strcmp (qos, "Guaranteed") == 0) // all pods together: the whole machine
-        return cpu_shares (sysconf (_SC_NPROCESSORS_ONLN) * 1000);
+        return cpu_shares (self->pods_milli > 0 ? self->pods_milli
+                                                : sysconf (_SC_NPROCESSORS_ONLN) * 1000);
     sum_t sum = { .manager = self, .path = path };
     if (strcmp (qos, "Burstable") == 0) {
         cgroup_shares_setting (0, cgroup_fs_version (self->cgroups), tree, &sum.shares);
@@ -130,6 +136,45 @@ make_classes (manager_t *self, fault_t *fault)
 }
 
 static void
+record_node_event (manager_t *self, const char *type, const char *reason, const char *message)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    const char *name = node_get_text (tree_root (self->args), "node_name", "");
+    node_t body = node_map();
+    node_set (tree, &body, "object", object_reference_node (tree, name));
+    node_set_text (tree, &body, "type", type);
+    node_set_text (tree, &body, "reason", reason);
+    node_set_text (tree, &body, "message", message);
+    actor_send (self->actor, "event-recorder", MSG_EVENT_RECORD, &body);
+}
+
+/* The limit of all pods together. What fails is tried again with the next reset. */
+static void
+enforce_allocatable (manager_t *self)
+{
+    fault_t fault = { 0 };
+    if (self->pods_memory <= 0)
+        return;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text) char *path = cgroup_qos_path (&self->facts, "Guaranteed");
+    cgroup_setting_t setting;
+    cgroup_memory_setting (self->pods_memory, cgroup_fs_version (self->cgroups), tree, &setting);
+    if (cgroup_fs_set (self->cgroups, path, &setting, &fault) < 0) {
+        OWNED (free_text)
+        char *message =
+            text_format ("Failed to update Node Allocatable Limits [\"kubepods\"]: %s", fault.text);
+        record_node_event (self, "Warning", "FailedNodeAllocatableEnforcement", message);
+        return;
+    }
+    OWNED (free_text) char *limit = cgroup_fs_get (self->cgroups, path, &setting);
+    if (limit && !self->has_told_limit) { // a machine without that controller limits nothing
+        record_node_event (self, "Normal", "NodeAllocatableEnforced",
+                           "Updated Node Allocatable limit across pods");
+        self->has_told_limit = true;
+    }
+}
+
+static void
 reset_classes (void *state, void *context)
 {
     (void) context;
@@ -137,6 +182,7 @@ reset_classes (void *state, void *context)
     fault_t fault = { 0 };
     if (make_classes (self, &fault) < 0)
         LOG_WARNING ("QoS cgroups not set err=%s", fault.text);
+    enforce_allocatable (self);
     actor_timer (self->actor, RESET_MS, reset_classes, NULL);
 }
 
@@ -357,6 +403,8 @@ read_args (manager_t *self, fault_t *fault)
     self->facts.cpu_cfs_quota = node_get_bool (args, "cpu_cfs_quota", true);
     self->facts.cpu_cfs_period_us = CPU_PERIOD_US;
     self->pids_limit = node_get_int (args, "pod_pids_limit", -1);
+    self->pods_memory = node_get_int (args, "pods_memory", 0);
+    self->pods_milli = node_get_int (args, "pods_milli", 0);
     return 0;
 }
 
@@ -376,8 +424,10 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
         stop (&state);
         return NULL;
     }
-    if (self->facts.cgroups_per_qos)
+    if (self->facts.cgroups_per_qos) {
+        enforce_allocatable (self);
         actor_timer (actor, RESET_MS, reset_classes, NULL);
+    }
     return self;
 }
 

@@ -41,6 +41,13 @@ cgroup_shares_setting (int64_t shares, int version, tree_t *tree, cgroup_setting
     add (&one, SET_SHARES, version, number (tree, version == 1 ? shares : cpu_weight (shares)));
 }
 
+void
+cgroup_memory_setting (int64_t bytes, int version, tree_t *tree, cgroup_setting_t *out)
+{
+    cgroup_settings_t one = { .items = out };
+    add (&one, SET_MEMORY, version, number (tree, bytes));
+}
+
 static void
 add_quota (const pod_cgroup_t *values, int version, tree_t *tree, cgroup_settings_t *out)
 {

@@ -208,6 +208,16 @@ minus (quantity_t from, quantity_t what)
     return rest;
 }
 
+quantity_t
+node_pods_limit (const node_t *capacity, const kubelet_config_t *config, const char *resource)
+{
+    quantity_t whole = resource_quantity (capacity, resource);
+    if (!whole.set)
+        return whole;
+    quantity_t rest = minus (whole, resource_quantity (config->system_reserved, resource));
+    return minus (rest, resource_quantity (config->kube_reserved, resource));
+}
+
 node_t
 node_allocatable (const node_t *capacity, const kubelet_config_t *config, tree_t *tree)
 {

@@ -21,8 +21,12 @@ void cgroup_pod_settings (const pod_cgroup_t *values, int64_t pids_limit, int ve
 /* The one setting of a cgroup that holds others: its CPU shares. */
 void cgroup_shares_setting (int64_t shares, int version, tree_t *tree, cgroup_setting_t *out);
 
-/* The reverse: the millicores that the text of that file stands for, rounded up; -1 when it is no
-   number. On v2 it is a guess, as 26 shares make one unit of weight. */
+/* The most memory that a cgroup may use, in bytes. */
+void cgroup_memory_setting (int64_t bytes, int version, tree_t *tree, cgroup_setting_t *out);
+
+/* The reverse of cgroup_shares_setting: the millicores that the text of that file stands for,
+   rounded up; -1 when it is no number. On v2 it is a guess, as 26 shares make one unit of weight.
+ */
 int64_t cgroup_shares_milli (const char *text, int version);
 
 /* "[kubepods burstable podUID]", how upstream names a pod's cgroup in messages. `qos` as in

@@ -62,6 +62,12 @@ node_t node_capacity (const machine_t *machine, const kubelet_config_t *config, 
    of memory.available and nodefs.available; of memory also less all huge pages; never below 0. */
 node_t node_allocatable (const node_t *capacity, const kubelet_config_t *config, tree_t *tree);
 
+/* What all pods together may use of a resource when enforceNodeAllocatable has "pods": capacity
+   less systemReserved and kubeReserved; the eviction thresholds are not taken off, so that evicting
+   comes before killing. Not set when the node does not have it. */
+quantity_t
+node_pods_limit (const node_t *capacity, const kubelet_config_t *config, const char *resource);
+
 /* What an eviction threshold ("100Mi", "10%") means of a capacity, in bytes; 0 for NULL. */
 int64_t threshold_bytes (const char *threshold, int64_t capacity);
 

@@ -96,7 +96,7 @@ put_v1 (void)
 
 typedef struct {
     stage_t *stage;
-    peer_t *worker;
+    peer_t *worker, *recorder;
 } fixture_t;
 
 static fixture_t
@@ -110,8 +110,12 @@ fixture_new (const char *driver, const char *root, const char *mount)
     node_set_bool (tree, &args, "cgroups_per_qos", true);
     node_set_bool (tree, &args, "cpu_cfs_quota", true);
     node_set_int (tree, &args, "pod_pids_limit", 50);
+    node_set_text (tree, &args, "node_name", "lab-node");
+    node_set_int (tree, &args, "pods_memory", 1 << 30);
+    node_set_int (tree, &args, "pods_milli", 1500);
     fixture_t self = { .stage = stage_new() };
     self.worker = stage_peer (self.stage, "pod-worker/n_p_u");
+    self.recorder = stage_peer (self.stage, "event-recorder");
     stage_actor (self.stage, &resource_manager_class, "resource-manager", &args);
     return self;
 }
@@ -151,6 +155,22 @@ remove_group (fixture_t *self, const char *uid)
 }
 
 // ---- on a directory tree ----
+
+static void
+all_pods_together_are_limited (void **state)
+{
+    (void) state;
+    put_v1();
+    put ("cpu,cpuacct/kubepods/cpu.shares", "");
+    put ("memory/kubepods/memory.limit_in_bytes", "");
+    fixture_t self = fixture_new ("cgroupfs", "", mount_directory);
+    assert_file ("cpu,cpuacct/kubepods/cpu.shares", "1536");
+    assert_file ("memory/kubepods/memory.limit_in_bytes", "1073741824");
+    OWNED (received_destroy) received_t *event = peer_expect (self.recorder, MSG_EVENT_RECORD);
+    assert_string_equal (node_get_text (event->body, "reason", ""), "NodeAllocatableEnforced");
+    assert_string_equal (node_get_text (node_get (event->body, "object"), "name", ""), "lab-node");
+    stage_destroy (&self.stage);
+}
 
 static void
 v1_groups_exist_in_every_hierarchy (void **state)
@@ -364,6 +384,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown (v1_groups_exist_in_every_hierarchy, make_mount,
                                          remove_mount),
+        cmocka_unit_test_setup_teardown (all_pods_together_are_limited, make_mount, remove_mount),
         cmocka_unit_test_setup_teardown (v2_groups_pass_their_controllers_on, make_mount,
                                          remove_mount),
         cmocka_unit_test_setup_teardown (the_systemd_driver_spells_slices, make_mount,

@@ -298,6 +298,26 @@ this_machine_can_be_read (void **state)
     assert_true (machine.addresses.count > 0);
 }
 
+static void
+all_pods_get_what_is_not_reserved (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    fault_t fault = { 0 };
+    static const char *const ARGUMENTS[] = { "kubelet", "--system-reserved", "cpu=200m,memory=1Gi",
+                                             "--kube-reserved", "cpu=300m" };
+    OWNED (kubelet_options_destroy)
+    kubelet_options_t *options = kubelet_options_new (5, ARGUMENTS, &fault);
+    assert_non_null (options);
+    node_t capacity = node_map();
+    node_set_text (tree, &capacity, "cpu", "2");
+    node_set_text (tree, &capacity, "memory", "4Gi");
+    assert_int_equal (quantity_milli (node_pods_limit (&capacity, &options->config, "cpu")), 1500);
+    assert_int_equal (quantity_value (node_pods_limit (&capacity, &options->config, "memory")),
+                      3LL << 30); // eviction thresholds are not taken off
+    assert_false (node_pods_limit (&capacity, &options->config, "pods").set);
+}
+
 int
 main (void)
 {
@@ -310,6 +330,7 @@ main (void)
         cmocka_unit_test (a_machine_is_read_from_its_files),
         cmocka_unit_test (the_facts_come_from_options_and_machine),
         cmocka_unit_test (this_machine_can_be_read),
+        cmocka_unit_test (all_pods_get_what_is_not_reserved),
     };
     return cmocka_run_group_tests (tests, set_up, tear_down);
 }
