@@ -183,6 +183,54 @@ a_claim_may_be_read_only_or_of_a_host_path (void **state)
 }
 
 static void
+a_device_is_linked_into_the_pods_directory (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (run ("mknod disk b 7 200 && touch file"), 0);
+    static const struct {
+        const char *path;
+        bool is_refused;
+    } CASES[] = {
+        { "disk", false },
+        { "file", true },
+    };
+    for (size_t i = 0; i < COUNT_OF (CASES); i++) {
+        OWNED (free_text)
+        char *json = text_format (
+            "{\"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\": \"n\", \"uid\": \"u1\"},"
+            " \"spec\": {\"containers\": [{\"name\": \"c\", \"volumeDevices\": [{\"name\": \"v\","
+            " \"devicePath\": \"/dev/x\"}]}], \"volumes\": [{\"name\": \"v\","
+            " \"persistentVolumeClaim\": {\"claimName\": \"data\"}}]}}, \"objects\": [{\"kind\":"
+            " \"PersistentVolumeClaim\", \"namespace\": \"n\", \"name\": \"data\", \"found\": true,"
+            " \"object\": {\"metadata\": {\"uid\": \"c1\"}, \"spec\": {\"volumeName\": \"pv1\"},"
+            " \"status\": {\"phase\": \"Bound\"}}, \"volume\": {\"spec\": {\"volumeMode\": "
+            "\"Block\","
+            " \"claimRef\": {\"uid\": \"c1\"}, \"local\": {\"path\": \"%s/%s\"}}}}]}",
+            root, CASES[i].path);
+        OWNED (received_destroy)
+        received_t *reply =
+            peer_expect_reply (self->worker, peer_request_json (self->worker, "volume-manager",
+                                                                MSG_VOLUME_SETUP, json));
+        OWNED (free_text)
+        char *expected =
+            text_format (CASES[i].is_refused ? "MountVolume.SetUp failed for volume \"pv1\" :"
+                                               " path %s/file is not a block device"
+                                             : "%.0s",
+                         root);
+        assert_string_equal (fault_of (reply), expected);
+        const node_t *volume = node_at (reply->body, "volumes", "v", NULL);
+        if (!CASES[i].is_refused)
+            assert_string_equal (node_get_text (volume, "kind", ""), "block");
+    }
+    OWNED (free_text)
+    char *link = link_of ("pods/u1/volumeDevices/kubernetes.io~local-volume/pv1");
+    OWNED (free_text) char *disk = in_root ("disk");
+    assert_string_equal (link, disk);
+    assert_ok (ask_teardown (self, "u1"));
+    assert_true (is_there ("disk"));
+}
+
+static void
 a_large_volume_keeps_nobody_else_waiting (void **state)
 {
     fixture_t *self = *state;
@@ -268,6 +316,7 @@ main (void)
         WITH_FIXTURE (tokens_are_for_those_who_may_read_them),
         WITH_FIXTURE (a_local_volume_is_bound_and_let_go),
         WITH_FIXTURE (a_claim_may_be_read_only_or_of_a_host_path),
+        WITH_FIXTURE (a_device_is_linked_into_the_pods_directory),
         WITH_FIXTURE (a_large_volume_keeps_nobody_else_waiting),
         WITH_FIXTURE (a_pod_keeps_its_user_ids_until_it_is_gone),
     };
