@@ -33,6 +33,12 @@ list_of (tree_t *tree, text_list_t list)
     return array;
 }
 
+node_t
+launch_list (tree_t *tree, text_list_t list)
+{
+    return list_of (tree, list);
+}
+
 static void
 set_text (tree_t *tree, node_t *map, const char *key, const char *text)
 {

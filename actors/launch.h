@@ -36,6 +36,9 @@ node_t launch_initial_node (const launch_t *launch, tree_t *tree);
 node_t launch_node_reporter_args (const launch_t *launch, tree_t *tree);
 node_t launch_lease_keeper_args (const launch_t *launch, tree_t *tree);
 
+/* An array of texts. */
+node_t launch_list (tree_t *tree, text_list_t list);
+
 /* The arguments of the server (launch_server.c). */
 node_t launch_server_args (const launch_t *launch, tree_t *tree);
 

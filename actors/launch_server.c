@@ -11,22 +11,6 @@
 #include <unistd.h>
 
 static void
-set_text (tree_t *tree, node_t *map, const char *key, const char *text)
-{
-    if (text && text[0])
-        node_set_text (tree, map, key, text);
-}
-
-static node_t
-list_of (tree_t *tree, text_list_t list)
-{
-    node_t array = node_array();
-    for (size_t i = 0; i < list.count; i++)
-        node_append (tree, &array, node_text (tree, list.items[i]));
-    return array;
-}
-
-static void
 set_ms (tree_t *tree, node_t *map, const char *key, int64_t ns)
 {
     node_set_int (tree, map, key, ns / NS_PER_MS);
@@ -53,8 +37,8 @@ set_certificate (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_text (tree, args, "tls_certificate_file", certificate);
     node_set_text (tree, args, "tls_key_file", key);
     node_set_bool (tree, args, "make_certificate", !is_given && !is_rotated);
-    set_text (tree, args, "tls_min_version", config->tls_min_version);
-    node_set (tree, args, "tls_cipher_suites", list_of (tree, config->tls_cipher_suites));
+    node_set_text (tree, args, "tls_min_version", config->tls_min_version);
+    node_set (tree, args, "tls_cipher_suites", launch_list (tree, config->tls_cipher_suites));
 }
 
 static void
@@ -63,7 +47,7 @@ set_access (const launch_t *launch, tree_t *tree, node_t *args)
     const kubelet_config_t *config = launch->config;
     const authentication_config_t *authentication = &config->authentication;
     const authorization_config_t *authorization = &config->authorization;
-    set_text (tree, args, "client_ca_file", authentication->x509.client_ca_file);
+    node_set_text (tree, args, "client_ca_file", authentication->x509.client_ca_file);
     node_set_bool (tree, args, "has_api_server", !launch->is_standalone);
     node_set_bool (tree, args, "anonymous", authentication->anonymous.enabled);
     node_set_bool (tree, args, "webhook_authentication", authentication->webhook.enabled);
@@ -91,7 +75,7 @@ set_handlers (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_bool (tree, args, "checkpoint",
                    kubelet_config_gate (config, "ContainerCheckpoint", true));
     set_ms (tree, args, "streaming_idle_ms", config->streaming_connection_idle_timeout_ns);
-    set_text (tree, args, "root_dir", launch->facts->root_dir);
+    node_set_text (tree, args, "root_dir", launch->facts->root_dir);
     node_t shown = node_map();
     node_set (tree, &shown, "kubeletconfig", kubelet_config_encode (config, tree));
     OWNED (free_text) char *json = json_write (&shown, JSON_COMPACT, NULL);
@@ -103,8 +87,8 @@ launch_server_args (const launch_t *launch, tree_t *tree)
 {
     const kubelet_config_t *config = launch->config;
     node_t args = node_map();
-    set_text (tree, &args, "node_name", launch->facts->node_name);
-    node_set (tree, &args, "host_ips", list_of (tree, launch->facts->host_ips));
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set (tree, &args, "host_ips", launch_list (tree, launch->facts->host_ips));
     node_set_text (tree, &args, "read_only_address", config->address);
     node_set_int (tree, &args, "read_only_port", config->read_only_port);
     node_set_text (tree, &args, "healthz_address", config->healthz_bind_address);

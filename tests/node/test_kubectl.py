@@ -93,6 +93,24 @@ class Exec(KubectlCase):
         process.kill()
         process.wait()
 
+    def descriptors(self):
+        """How many files and sockets the agent has open."""
+        return len(os.listdir(f'/proc/{self.agent.process.pid}/fd'))
+
+    def test_a_kubectl_that_is_killed_leaves_nothing(self):
+        self.start_pod('gone')
+        self.kubectl('exec', 'gone', '--', 'true')
+        self.kubectl('logs', 'gone')
+        before = self.descriptors()
+        for words in (('exec', '-i', 'gone', '--', 'cat'), ('logs', '-f', 'gone'), ('port-forward', 'gone', ':80')):
+            processes = [subprocess.Popen(self.kubectl.command(*words), stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                          stderr=subprocess.DEVNULL, env=self.kubectl.environment()) for _ in range(5)]
+            self.agent.wait(f'{words[0]} has connected', lambda: self.descriptors() >= before + 5)
+            for process in processes:
+                process.kill()
+                process.communicate()
+            self.agent.wait(f'nothing is left of {words[0]}', lambda: self.descriptors() <= before)
+
     def test_copy_100_mib_both_ways(self):
         self.start_pod('copy')
         place = pathlib.Path(tempfile.mkdtemp(prefix='cubelet-cp-', dir='/tmp'))
