@@ -391,6 +391,7 @@ static const struct {
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
     { &stats_provider_class, stats_provider_args },
     { &image_gc_class, image_gc_args },
+    { &oom_watcher_class, node_name_args },
     { &eviction_manager_class, eviction_manager_args },
     { &server_class, launch_server_args },
     { &certificate_manager_class, certificate_manager_args, needs_certificates },

@@ -14,6 +14,7 @@ extern const actor_class_t event_recorder_class;
 extern const actor_class_t resource_manager_class;
 extern const actor_class_t eviction_manager_class;
 extern const actor_class_t image_gc_class;
+extern const actor_class_t oom_watcher_class;
 extern const actor_class_t server_class;
 extern const actor_class_t status_reporter_class;
 extern const actor_class_t api_client_class;
