@@ -194,13 +194,14 @@ check_running (sim_t *sim, const instance_t *started)
     check_gates (sim, started->name, &sim->sandboxes[started->sandbox]);
 }
 
-/* When the whole pod goes, a sidecar has to wait for those it serves, as long as there is time. */
+/* When the whole pod goes, a sidecar has to wait for those it serves, as long as there is time; one
+   that was being stopped for a reason of its own is told of a shorter grace. */
 static void
 check_order (sim_t *sim, const pod_action_t *action)
 {
     int name = name_index (action->container);
     const instance_local_t *known = pod_local_instance (sim->world->local, action->id);
-    bool has_time = known && known->is_pod_kill
+    bool has_time = known && known->is_pod_kill && !known->is_stopping
                     && sim->world->now < known->kill_begun_at + known->kill_grace_s * NS_PER_S;
     for (int later = name + 1; is_sidecar (name) && has_time && later <= B; later++) {
         const container_seen_t *other = pod_seen_newest (sim->world->seen, NAMES[later], 0);
