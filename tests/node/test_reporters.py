@@ -1,20 +1,40 @@
-"""What the API server is told: mirror pods, statuses, events and the node, whatever happens to those who tell it."""
-import json
+"""Those who tell the API server are killed while there is something to tell."""
 import unittest
 
 from lab import pods as shapes
 from lab.agent import NODE
 from lab.case import JoinedCase
-from lab.cluster import outage
 
 REPORTERS = ('status-reporter', 'node-reporter', 'event-recorder', 'lease-keeper', 'api-client')
 
 
-def mirror_of(cluster, name):
-    """The mirror pod of a static pod, or None."""
-    pod = cluster.pod(f'{name}-{NODE}')
-    return pod if pod and 'kubernetes.io/config.mirror' in pod['metadata'].get('annotations', {}) else None
+def sleeper(name):
+    """A Pod of the API server that ends quickly when asked to."""
+    return {'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {'name': name, 'namespace': 'default'}, 'spec': {
+        'nodeName': NODE, 'automountServiceAccountToken': False, 'terminationGracePeriodSeconds': 1,
+        'containers': [{'name': 'main', 'image': shapes.BUSYBOX, 'command': ['sleep', '1000']}]}}
 
 
-class Mirrors(JoinedCase):
-    """Static pods in a cluster."""
+class Killed(JoinedCase):
+    """Each of them, at the start and at the end of a pod."""
+
+    arguments = ['--enable-fault-injection']
+
+    def test_reporters(self):
+        """Statuses and deletions arrive, and the Node is still the same."""
+        uid = self.cluster.node_object()['metadata']['uid']
+        for reporter in REPORTERS:
+            with self.subTest(reporter):
+                name = f'p-{reporter}'
+                self.cluster.create(sleeper(name))
+                self.agent.fault('kill', reporter)
+                self.agent.wait_api_ready(name, deadline=60)
+                self.cluster.delete('pods', name)
+                self.agent.fault('kill', reporter)
+                self.agent.wait_api_gone(name, deadline=60)
+        self.agent.wait_node()
+        self.assertEqual(self.cluster.node_object()['metadata']['uid'], uid)
+
+
+if __name__ == '__main__':
+    unittest.main()
