@@ -1,4 +1,4 @@
-"""200 pods created and deleted at random while connections break; then all agree and nothing is left."""
+"""Pods created and deleted at random while connections break and the agent dies; then all agree and nothing is left."""
 import os
 import random
 import threading
@@ -32,40 +32,51 @@ class Churn(JoinedCase):
             spec['container'] = {'envFrom': [{'configMapRef': {'name': 'conf'}}]}
         return shapes.pod(name, script, **spec)
 
-    def break_things(self, dice, end):
-        """Break connections at random until the end."""
+    def break_things(self, dice, end, kills):
+        """Break connections, and kill the agent if it is to be, at random until the end."""
         calls = (self.server.reset_watches, self.server.reset_all, self.server.expire_watches,
                  lambda: self.server.fail(verb='patch', path='/status', code=500, count=3),
                  lambda: self.server.fail(verb='delete', path='/pods/', code=429, count=2),
                  lambda: self.server.fail(verb='patch,delete', path='/pods/', user=f'system:node:{NODE}', action='lost',
                                           count=2))
         while not end.wait(dice.uniform(1, 4)):
-            if dice.random() < 0.15:
+            if kills and dice.random() < 0.2:
+                self.agent.kill()
+                self.agent.launch()
+            elif dice.random() < 0.15:
                 self.server.stop(forget=dice.random() < 0.5)
                 end.wait(dice.uniform(0.5, 3))
                 self.server.start()
             else:
                 dice.choice(calls)()
 
-    def test_churn(self):
+    def test_connections(self):
+        """200 pods, and connections that break."""
+        self.churn(PODS, kills=False)
+
+    def test_agent(self):
+        """Some pods, and an agent that is killed as well."""
+        self.churn(PODS // 4, kills=True)
+
+    def churn(self, count, kills):
         """As many pods as the limit lets be there at once, each deleted after a random time."""
         seed = int(os.environ.get('CUBELET_CHURN_SEED', time.time_ns() % 1000000))
         print(f'seed {seed}', flush=True)
         dice, end = random.Random(seed), threading.Event()
         self.cluster.create({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'conf'}, 'data': {'A': '1'}})
-        breaker = threading.Thread(target=self.break_things, args=(random.Random(seed + 1), end))
+        breaker = threading.Thread(target=self.break_things, args=(random.Random(seed + 1), end, kills))
         breaker.start()
         uids = []
         try:
             alive = []
-            for number in range(PODS):
+            for number in range(count):
                 name = f'pod-{number}'
                 uids.append(self.cluster.create(self.pod(name, dice))['metadata']['uid'])
                 alive.append(name)
                 if len(alive) >= ALIVE or dice.random() < 0.3:
                     self.remove(alive.pop(dice.randrange(len(alive))), dice)
-                self.agent.wait('there is room for another pod', lambda: len(self.server.objects('pods', 'default'))
-                                < ALIVE + 8, 180)
+                system.wait_for('there is room for another pod', lambda: len(self.server.objects('pods', 'default'))
+                                < ALIVE + 8, 180, self.agent.explain)
             while alive:
                 self.remove(alive.pop(), dice)
         finally:

@@ -114,7 +114,7 @@ class Bootstrap(JoinedCase):
 
     def test_rotation(self):
         """A certificate of a short life is replaced before it ends, and the node stays."""
-        self.server.certificate_seconds = 60
+        self.server.certificate_seconds = 30
         bootstrap = self.server.bootstrap_kubeconfig(self.cluster.place / 'bootstrap.kubeconfig')
         self.agent = self.new_agent(kubeconfig=self.cluster.place / 'own.kubeconfig', bootstrap=bootstrap)
         self.agent.start()
