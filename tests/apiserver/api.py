@@ -211,7 +211,9 @@ class Api:
             return 201, await self.server.reviews.answer(target.resource, request.user, body)
         if target.name:
             raise ApiError(405, 'the server does not allow this method on the requested resource')
-        item = self._read_body(target, body)
+        return await self._create_named(request, target, self._read_body(target, body))
+
+    async def _create_named(self, request, target, item):
         metadata = item['metadata']
         for key in ('uid', 'resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'selfLink'):
             metadata.pop(key, None)
@@ -262,9 +264,7 @@ class Api:
                            'apply patch')
         old = self.store.find(target.resource, target.namespace, target.name)
         if old is None:
-            named = Target.__new__(Target)
-            named.__dict__.update(target.__dict__, name=None, verb='create')
-            return await self._create(request, named, self._read_body(target, body))
+            return await self._create_named(request, target, self._read_body(target, body))
         wanted = patch.strategic_merge(old, body, merge_keys.schema_of(target.resource))
         return 200, await self._store_update(request, target, old, self._read_body(target, wanted))
 
@@ -290,29 +290,33 @@ class Api:
         return await self._finish_update(target, old, item)
 
     def _subresource(self, target, old, item, user):
-        is_pod, sub = target.resource.full == 'pods', target.subresource
-        if sub in ('status', 'approval'):
-            if is_pod:
-                pods.check_status(old, item)
-            else:
-                kept = {key: value for key, value in old.items() if key not in ('status', 'metadata')}
-                status = item.get('status')
-                item.clear()
-                item.update(kept, metadata=old['metadata'] if target.resource.full != 'nodes' else
-                            {**old['metadata'], **{key: value for key, value in item.get('metadata', {}).items()}},
-                            **({'status': status} if status is not None else {}))
-        elif sub == 'finalize':
+        """Finish an update in place: each subresource changes its own part of the object only."""
+        kind = target.resource.full if target.resource.full == 'pods' else ''
+        special = {('pods', 'status'): pods.check_status, ('pods', 'resize'): pods.resize,
+                   ('pods', 'ephemeralcontainers'): pods.ephemeral}.get((kind, target.subresource))
+        if special:
+            special(old, item)
+        elif target.subresource in ('status', 'approval'):
+            self._only_status(target, old, item)
+        elif target.subresource == 'finalize':
             item['status'] = old.get('status', {})
-        elif is_pod and sub == 'resize':
-            pods.resize(old, item)
-        elif is_pod and sub == 'ephemeralcontainers':
-            pods.ephemeral(old, item)
         else:
             if 'status' in target.resource.subresources:
                 item.pop('status', None)
                 if 'status' in old:
                     item['status'] = old['status']
             self.server.cluster.admit(target.resource, item, old, user)
+
+    @staticmethod
+    def _only_status(target, old, item):
+        """Everything but the status is as before; of a Node, which is written whole, the metadata is taken too."""
+        status, metadata = item.get('status'), item['metadata']
+        item.clear()
+        item.update({key: value for key, value in old.items() if key != 'status'})
+        if target.resource.full == 'nodes':
+            item['metadata'] = {**old['metadata'], **metadata}
+        if status is not None:
+            item['status'] = status
 
     async def _finish_update(self, target, old, item):
         stored = self.finish_update(target.resource, old, item)

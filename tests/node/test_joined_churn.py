@@ -32,18 +32,15 @@ class Churn(JoinedCase):
             spec['container'] = {'envFrom': [{'configMapRef': {'name': 'conf'}}]}
         return shapes.pod(name, script, **spec)
 
-    def break_things(self, dice, end, kills):
-        """Break connections, and kill the agent if it is to be, at random until the end."""
+    def break_things(self, dice, end):
+        """Break connections at random until the end."""
         calls = (self.server.reset_watches, self.server.reset_all, self.server.expire_watches,
                  lambda: self.server.fail(verb='patch', path='/status', code=500, count=3),
                  lambda: self.server.fail(verb='delete', path='/pods/', code=429, count=2),
                  lambda: self.server.fail(verb='patch,delete', path='/pods/', user=f'system:node:{NODE}', action='lost',
                                           count=2))
         while not end.wait(dice.uniform(1, 4)):
-            if kills and dice.random() < 0.2:
-                self.agent.kill()
-                self.agent.launch()
-            elif dice.random() < 0.15:
+            if dice.random() < 0.15:
                 self.server.stop(forget=dice.random() < 0.5)
                 end.wait(dice.uniform(0.5, 3))
                 self.server.start()
@@ -64,13 +61,17 @@ class Churn(JoinedCase):
         print(f'seed {seed}', flush=True)
         dice, end = random.Random(seed), threading.Event()
         self.cluster.create({'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'conf'}, 'data': {'A': '1'}})
-        breaker = threading.Thread(target=self.break_things, args=(random.Random(seed + 1), end, kills))
+        breaker = threading.Thread(target=self.break_things, args=(random.Random(seed + 1), end))
         breaker.start()
         uids = []
         try:
             alive = []
             for number in range(count):
                 name = f'pod-{number}'
+                # not in the other thread: what a thread has started ends with it
+                if kills and dice.random() < 0.1:
+                    self.agent.kill()
+                    self.agent.launch()
                 uids.append(self.cluster.create(self.pod(name, dice))['metadata']['uid'])
                 alive.append(name)
                 if len(alive) >= ALIVE or dice.random() < 0.3:
