@@ -89,7 +89,7 @@ class Churn(JoinedCase):
         self.agent.wait('the runtime is empty', lambda: not self.containerd.runtime.sandboxes()
                         and not self.containerd.runtime.containers(), 2 * system.DEADLINE)
         for uid in uids:
-            self.assertEqual(self.agent.traces_of(uid), [])
+            self.agent.wait_no_traces(uid)
         self.agent.wait_node()
 
     def remove(self, name, dice):
