@@ -162,8 +162,8 @@ count_listing (watcher_t *self, int64_t now_ms)
         metric_observe (METRIC_PLEG_RELIST_INTERVAL_SECONDS,
                         (double) (self->began_ms - self->listed_before_ms) / 1000, NO_LABELS);
     self->listed_before_ms = self->began_ms;
-    metric_set (metrics_shared(), METRIC_PLEG_LAST_SEEN_SECONDS,
-                (double) (clock_now_ns() / NS_PER_S), NO_LABELS);
+    int64_t seconds = clock_now_ns() / NS_PER_S;
+    metric_set (metrics_shared(), METRIC_PLEG_LAST_SEEN_SECONDS, (double) seconds, NO_LABELS);
 }
 
 static void

@@ -1,5 +1,6 @@
 /* /metrics/cadvisor: the cgroups of the node, its pods and their containers, with cAdvisor's names
    and labels (samples/metrics-cadvisor.txt). */
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "pages.h"
 #include <string.h>
@@ -135,7 +136,8 @@ fill_group (const labels_t *l, const cgroup_stats_t *raw, int64_t start_ns, metr
 static void
 fill_seen (const labels_t *l, const summary_t *summary, metrics_t *out)
 {
-    metric_set (out, METRIC_CONTAINER_LAST_SEEN, (double) (summary->time_ns / 1000000000),
+    int64_t seconds = summary->time_ns / NS_PER_S;
+    metric_set (out, METRIC_CONTAINER_LAST_SEEN, (double) seconds,
                 LABELS (l->container, l->id, l->image, l->name, l->ns, l->pod));
 }
 

@@ -57,7 +57,7 @@ metric_number (double value, char out[static METRIC_NUMBER_MAX])
         return strcpy (out, value > 0 ? "+Inf" : "-Inf");
     if (value == 0)
         return strcpy (out, "0");
-    char text[METRIC_NUMBER_MAX], digits[DIGITS_MAX + 1];
+    char text[METRIC_NUMBER_MAX], digits[DIGITS_MAX + 1] = "";
     shortest (fabs (value), text);
     int exponent = split (text, digits);
     char *at = out;

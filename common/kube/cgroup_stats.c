@@ -196,9 +196,10 @@ cgroup_stats_take (cgroup_stats_t *self, int version, const char *file, const ch
     for (const place_t *place = version == 2 ? PLACES_V2 : PLACES_V1; place->file; place++) {
         if (strcmp (place->file, file) != 0)
             continue;
-        const char *number = place->key ? find_line (text, place->key) : text;
-        if (number)
-            *(opt_int_t *) ((char *) self + place->offset) = read_number (number, place->scale);
+        const char *number = text;
+        if (place->key && !(number = find_line (text, place->key)))
+            continue;
+        *(opt_int_t *) ((char *) self + place->offset) = read_number (number, place->scale);
     }
     if (version == 2 && strcmp (file, "cpu.max") == 0) // "QUOTA PERIOD" or "max PERIOD"
         self->cpu_period_us = read_number (text + strcspn (text, " \n"), 1);
