@@ -7,6 +7,9 @@
 /* Half of what a scraper waits by default, so that it hears of a failure. */
 #define ASK_LIMIT_MS 5000
 
+/* A large volume takes longer to walk; until that is done its last numbers are shown. */
+#define MEASURE_LIMIT_MS 4000
+
 struct collection {
     provider_t *provider;
     collected_t found;
@@ -15,7 +18,8 @@ struct collection {
     void *context;
     size_t waiting; // answers
     uint64_t requests[8];
-    fault_t fault; // of a question without whose answer nothing can be said
+    fault_t fault;  // of a question without whose answer nothing can be said
+    uint64_t timer; // the end of waiting for disks
 };
 
 static bool
@@ -82,6 +86,7 @@ collection_destroy (void **self_p)
     collection_t *self = *self_p;
     for (size_t i = 0; i < COUNT_OF (QUESTIONS); i++)
         actor_cancel (self->provider->actor, self->requests[i]);
+    actor_timer_cancel (self->provider->actor, &self->timer);
     if (self->provider->disks)
         disks_forget (self->provider->disks, self);
     tree_destroy (&self->tree);
@@ -108,6 +113,15 @@ on_measured (void *context)
 }
 
 static void
+on_limit (void *state, void *context)
+{
+    (void) state;
+    collection_t *self = context;
+    self->timer = 0;
+    on_measured (self);
+}
+
+static void
 on_answered (collection_t *self)
 {
     if (self->fault.code != FAULT_NONE) {
@@ -117,7 +131,8 @@ on_answered (collection_t *self)
     }
     if (self->found.wanted.has_disks && self->found.wanted.max_age_ms >= 0)
         build_want (self->provider, &self->found);
-    disks_wait (self->provider->disks, on_measured, self);
+    self->timer = actor_timer (self->provider->actor, MEASURE_LIMIT_MS, on_limit, self);
+    disks_wait (self->provider->disks, on_measured, self); // ends the collection, perhaps at once
 }
 
 static void
