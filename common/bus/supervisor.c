@@ -4,6 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/page_release.h"
 #include "cubelet/sanitizer.h"
 #include <czmq.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #define RESTART_FIRST_MS 50
 #define RESTART_LIMIT_MS 30000
 #define HEALTHY_AFTER_MS 60000 // a run of this length starts the backoff over
+#define SETTLED_MS 20000       // after that the start's own memory is not needed any more
 #define STOP_LIMIT_MS 5000     // how long an orderly end of all actors may take
 
 /* One actor under supervision: started, waiting for its restart, or ending. */
@@ -393,6 +395,13 @@ feed_watchdog (void *state, void *context)
     actor_timer (self->actor, (int64_t) self->watchdog_ms / 2, feed_watchdog, NULL);
 }
 
+static void
+release_pages (void *state, void *context)
+{
+    (void) state, (void) context;
+    LOG_V (2, "Memory of the start is given back bytes=%zu", page_release());
+}
+
 // ---- messages ----
 
 static const actor_class_t *
@@ -577,6 +586,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
         self->watchdog_ms = watchdog_us / 1000;
         actor_timer (actor, (int64_t) self->watchdog_ms / 2, feed_watchdog, NULL);
     }
+    actor_timer (actor, SETTLED_MS, release_pages, NULL);
     sd_notify (0, "READY=1");
     return self;
 }
