@@ -51,7 +51,8 @@ class Node(JoinedCase):
         heard = {row['type']: row['lastHeartbeatTime'] for row in status['conditions']}
         self.agent.wait('the status is reported again', lambda: any(
             heard[row['type']] != row['lastHeartbeatTime'] for row in self.cluster.node_object()['status']['conditions']))
-        for reason in ('Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID'):
+        for reason in ('Starting', 'NodeHasSufficientMemory', 'NodeHasNoDiskPressure', 'NodeHasSufficientPID',
+                       'NodeAllocatableEnforced'):
             self.agent.wait_event(NODE, reason)
 
     def test_comes_back(self):
