@@ -3,6 +3,7 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/object_reference.h"
+#include "cubelet/pod_sync_span.h"
 #include "worker.h"
 #include <string.h>
 
@@ -15,21 +16,41 @@ pod_addresses (const worker_t *self)
     return sandbox ? sandbox->ips : (text_list_t){ 0 };
 }
 
-void
-report_status (worker_t *self)
+/* Tells the pod-manager this status of the pod. */
+static void
+send_status (worker_t *self, const node_t *status)
 {
-    if (!self->status
-        || (self->reported && node_equal (tree_root (self->reported), tree_root (self->status))))
-        return;
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
     node_set_text (tree, &body, "uid", self->pod.metadata.uid);
-    node_set (tree, &body, "status", node_copy (tree, tree_root (self->status)));
+    node_set (tree, &body, "status", node_copy (tree, status));
     node_set_bool (tree, &body, "finished", self->is_finished);
     node_set_bool (tree, &body, "running", !self->is_stopped);
     actor_send (self->actor, "pod-manager", MSG_POD_STATUS, &body);
+    tree_t *reported = tree_copy (status);
     tree_destroy (&self->reported);
-    self->reported = tree_copy (tree_root (self->status));
+    self->reported = reported;
+    self->is_report_due = false;
+}
+
+void
+report_status (worker_t *self)
+{
+    if (self->status
+        && (self->is_report_due || !self->reported
+            || !node_equal (tree_root (self->reported), tree_root (self->status))))
+        send_status (self, tree_root (self->status));
+}
+
+void
+report_readiness (worker_t *self)
+{
+    OWNED (tree_destroy)
+    tree_t *status = self->reported && self->status
+                         ? pod_sync_readiness (tree_root (self->reported), tree_root (self->status))
+                         : NULL;
+    if (status)
+        send_status (self, tree_root (status));
 }
 
 void

@@ -44,6 +44,13 @@ content_of (const char *line)
     return line;
 }
 
+/* True for a piece of a line, which ends without a newline: the runtime tags it "P". */
+static bool
+is_partial (const char *content)
+{
+    return content[-2] == 'P' && content[-3] == ' ';
+}
+
 /* The contents of the last lines, joined, at most LOG_LIMIT bytes of their end. */
 static char *
 log_tail (char *log)
@@ -57,8 +64,10 @@ log_tail (char *log)
             lines[count++ % LOG_LINES] = content;
     }
     OWNED (free_text) char *text = text_copy ("");
-    for (size_t i = count > LOG_LINES ? count - LOG_LINES : 0; i < count; i++)
-        text_replace (&text, "%s%s\n", text, lines[i % LOG_LINES]);
+    for (size_t i = count > LOG_LINES ? count - LOG_LINES : 0; i < count; i++) {
+        const char *line = lines[i % LOG_LINES];
+        text_replace (&text, "%s%s%s", text, line, is_partial (line) ? "" : "\n");
+    }
     size_t length = strlen (text);
     return text_copy (length > LOG_LIMIT ? text + length - LOG_LIMIT : text);
 }

@@ -85,7 +85,7 @@ static void
 finish (worker_t *self)
 {
     self->is_finished = true;
-    tree_destroy (&self->reported);
+    self->is_report_due = true;
     objects_release (self);
     LOG_INFO ("Pod is gone from the node pod=%s/%s", self->pod.metadata.namespace,
               self->pod.metadata.name);
@@ -98,7 +98,7 @@ note_stopped (worker_t *self, const pod_plan_t *plan)
     if (self->is_stopped == plan->is_stopped)
         return;
     self->is_stopped = plan->is_stopped;
-    tree_destroy (&self->reported);
+    self->is_report_due = true;
 }
 
 static void
@@ -148,7 +148,9 @@ step_once (worker_t *self)
     int64_t settles_at = pod_sync_settles_at (&self->pod, self->seen, clock_now_ns());
     self->is_syncing =
         is_stopping || settles_at || pod_sync_is_open (&self->pod, self->seen, self->local);
-    if (!self->is_syncing)
+    if (self->is_syncing)
+        report_readiness (self);
+    else
         report_status (self);
     report_probes (self);
     bool settles_first = settles_at && (!plan->next_wake || settles_at < plan->next_wake);
@@ -254,7 +256,7 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
     }
     pod_local_synced (self->local);
     // What others were told before may have been lost; the manager says this now and then.
-    tree_destroy (&self->reported);
+    self->is_report_due = true;
     tree_destroy (&self->probed);
     observe_begin (self);
     worker_step (self);

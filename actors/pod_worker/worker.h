@@ -49,15 +49,16 @@ typedef struct {
     pod_t pod;
     pod_seen_t *seen;
     pod_local_t *local;
-    tree_t *status;   // the last one made or given; NULL: none
-    tree_t *volumes;  // VOLUME_SETUP's answer; NULL: not yet
-    tree_t *refs;     // the API objects it uses, as asked for; NULL: none
-    tree_t *objects;  // the last OBJECT_STATE's; NULL: none yet
-    tree_t *tokens;   // of the service account, for the next VOLUME_SETUP
-    tree_t *images;   // container name -> IMAGE_ENSURE's answer
-    zlistx_t *starts; // start_t of start.c
-    tree_t *probed;   // the last PROBE_SET
-    tree_t *reported; // the last POD_STATUS's status
+    tree_t *status;     // the last one made or given; NULL: none
+    tree_t *volumes;    // VOLUME_SETUP's answer; NULL: not yet
+    tree_t *refs;       // the API objects it uses, as asked for; NULL: none
+    tree_t *objects;    // the last OBJECT_STATE's; NULL: none yet
+    tree_t *tokens;     // of the service account, for the next VOLUME_SETUP
+    tree_t *images;     // container name -> IMAGE_ENSURE's answer
+    zlistx_t *starts;   // start_t of start.c
+    tree_t *probed;     // the last PROBE_SET
+    tree_t *reported;   // the last POD_STATUS's status
+    bool is_report_due; // it is to be said again, even if it is the same
 
     char created_sandbox[ID_MAX]; // the last one, until its status is known
 
@@ -217,6 +218,10 @@ void resize_note_id (worker_t *self, const char *container, const char *id);
 
 /* Sends the status when it has changed. */
 void report_status (worker_t *self);
+
+/* While a status is held back: sends the one that was sent last with what probes have found since.
+ */
+void report_readiness (worker_t *self);
 
 /* Sends an Event about a container (NULL: the pod). */
 void report_event (worker_t *self, const char *container, const char *type, const char *reason,

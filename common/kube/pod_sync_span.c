@@ -1,5 +1,6 @@
 #include "cubelet/pod_sync_span.h"
 #include "cubelet/clock.h"
+#include "cubelet/memory.h"
 #include <string.h>
 
 static bool
@@ -84,4 +85,83 @@ pod_sync_settles_at (const pod_t *pod, const pod_seen_t *seen, int64_t now)
             latest = at;
     }
     return latest;
+}
+
+// ---- what shows within a sync ----
+
+static const char *const LISTS[] = { "containerStatuses", "initContainerStatuses" };
+
+/* The status in `list` of the running container that `status` is of, or NULL. */
+static const node_t *
+same_container (const node_t *list, const node_t *status)
+{
+    const char *id = node_get_text (status, "containerID", "");
+    NODE_EACH (list, other)
+    if (id[0] && strcmp (node_get_text (other, "containerID", ""), id) == 0)
+        return node_at (other, "state", "running", NULL) ? other : NULL;
+    return NULL;
+}
+
+/* Gives a container what its probes say; true when that is news. */
+static bool
+take_readiness (tree_t *tree, node_t *status, const node_t *current)
+{
+    static const char *const FIELDS[] = { "ready", "started" };
+    bool is_news = false;
+    for (size_t i = 0; current && i < COUNT_OF (FIELDS); i++) {
+        bool value = node_get_bool (current, FIELDS[i], false);
+        if (value == node_get_bool (status, FIELDS[i], false))
+            continue;
+        node_set_bool (tree, status, FIELDS[i], value);
+        is_news = true;
+    }
+    return is_news;
+}
+
+static bool
+is_of_readiness (const node_t *condition)
+{
+    const char *type = node_get_text (condition, "type", "");
+    return strcmp (type, "Ready") == 0 || strcmp (type, "ContainersReady") == 0;
+}
+
+/* Replaces the conditions that follow from the containers; false when they say too much. */
+static bool
+take_conditions (tree_t *tree, node_t *conditions, const node_t *current, bool is_all_ready)
+{
+    for (size_t i = 0; node_is_array (conditions) && i < node_count (conditions); i++) {
+        node_t *condition = &conditions->via.array.ptr[i];
+        if (!is_of_readiness (condition))
+            continue;
+        NODE_EACH (current, other)
+        if (strcmp (node_get_text (other, "type", ""), node_get_text (condition, "type", ""))
+            == 0) {
+            if (!is_all_ready && strcmp (node_get_text (other, "status", ""), "True") == 0)
+                return false;
+            *condition = node_copy (tree, other);
+            break;
+        }
+    }
+    return true;
+}
+
+tree_t *
+pod_sync_readiness (const node_t *shown, const node_t *current)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_copy (shown);
+    bool is_news = false, is_all_ready = true;
+    for (size_t i = 0; i < COUNT_OF (LISTS); i++) {
+        node_t *list = node_get_mutable (tree_root (tree), LISTS[i]);
+        for (size_t j = 0; node_is_array (list) && j < node_count (list); j++) {
+            node_t *status = &list->via.array.ptr[j];
+            const node_t *now = same_container (node_get (current, LISTS[i]), status);
+            is_news = take_readiness (tree, status, now) || is_news;
+            is_all_ready = is_all_ready && (i > 0 || node_get_bool (status, "ready", false));
+        }
+    }
+    if (!is_news
+        || !take_conditions (tree, node_get_mutable (tree_root (tree), "conditions"),
+                             node_get (current, "conditions"), is_all_ready))
+        return NULL;
+    return STEAL (tree);
 }

@@ -7,6 +7,7 @@
 #pragma once
 #include "cubelet/pod_local.h"
 #include "cubelet/pod_seen.h"
+#include "cubelet/tree.h"
 
 /* Containers that are likely to end at once (restarted ones, init containers, those of a pod that
    is not to run forever) are shown as running after this long only: a crash loop would otherwise
@@ -21,3 +22,9 @@ bool pod_sync_is_open (const pod_t *pod, const pod_seen_t *seen, const pod_local
 
 /* The ns time at which the youngest such container has settled; 0 when all have by `now`. */
 int64_t pod_sync_settles_at (const pod_t *pod, const pod_seen_t *seen, int64_t now);
+
+/* What shows at once even so: probes' results. Upstream's prober changes the status that was shown
+   last, beside the worker. Returns `shown` with the `ready` and `started` that the same running
+   containers have in `current`, and with its conditions Ready and ContainersReady; owned. NULL when
+   that changes nothing, or when Ready would become True before every container shows as ready. */
+tree_t *pod_sync_readiness (const node_t *shown, const node_t *current);

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 // cmocka wants these before it
 #include "cubelet/clock.h"
+#include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_sync_span.h"
 #include <cmocka.h>
@@ -51,12 +52,63 @@ what_is_likely_to_end_at_once_settles_first (void **state)
     assert_int_equal (pod_sync_settles_at (&first->pod, first->seen, first->now), 0);
 }
 
+/* A status with two containers: `ready` is that of the first, `id` its ID, and of the pod. */
+static tree_t *
+status_of (const char *id, const char *state, bool is_ready, bool is_other_ready, bool is_pod_ready)
+{
+    OWNED (free_text)
+    char *text = text_format (
+        "{\"phase\":\"Running\",\"conditions\":[{\"type\":\"Initialized\",\"status\":\"True\"},"
+        "{\"type\":\"Ready\",\"status\":\"%s\"}],\"containerStatuses\":[{\"name\":\"a\","
+        "\"containerID\":"
+        "\"%s\",\"ready\":%s,\"state\":{\"%s\":{}}},{\"name\":\"b\",\"containerID\":\"b1\","
+        "\"ready\":%s,"
+        "\"state\":{\"running\":{}}}]}",
+        is_pod_ready ? "True" : "False", id, is_ready ? "true" : "false", state,
+        is_other_ready ? "true" : "false");
+    fault_t fault = { 0 };
+    tree_t *tree = json_read (text, strlen (text), &fault);
+    assert_non_null (tree);
+    return tree;
+}
+
+static void
+what_probes_find_shows_within_a_sync (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *what, *id, *state;
+        bool is_ready, is_other_ready, is_pod_ready; // now
+        bool was_ready, is_news;
+    } ROWS[] = {
+        { "nothing changed", "a1", "running", true, true, true, true, false },
+        { "it is no longer ready", "a1", "running", false, true, false, true, true },
+        { "it is ready", "a1", "running", true, true, true, false, true },
+        { "it has ended: not a probe's finding", "a1", "terminated", false, true, false, true,
+          false },
+        { "another instance runs", "a2", "running", false, true, false, true, false },
+        { "Ready before all are", "a1", "running", false, true, true, true, false },
+    };
+    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+        bool was = ROWS[i].was_ready;
+        OWNED (tree_destroy) tree_t *shown = status_of ("a1", "running", was, true, was);
+        OWNED (tree_destroy)
+        tree_t *current = status_of (ROWS[i].id, ROWS[i].state, ROWS[i].is_ready,
+                                     ROWS[i].is_other_ready, ROWS[i].is_pod_ready);
+        OWNED (tree_destroy)
+        tree_t *news = pod_sync_readiness (tree_root (shown), tree_root (current));
+        if (ROWS[i].is_news ? !news || !node_equal (tree_root (news), tree_root (current)) : !!news)
+            fail_msg ("%s", ROWS[i].what);
+    }
+}
+
 int
 main (void)
 {
     const struct CMUnitTest TESTS[] = {
         cmocka_unit_test (a_status_is_held_back_within_one_sync),
         cmocka_unit_test (what_is_likely_to_end_at_once_settles_first),
+        cmocka_unit_test (what_probes_find_shows_within_a_sync),
     };
     return cmocka_run_group_tests (TESTS, NULL, NULL);
 }
