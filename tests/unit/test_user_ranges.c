@@ -73,8 +73,8 @@ a_pods_file_is_read_back (void **state)
     assert_int_equal (id, 131072);
     // another configuration, or nonsense
     static const char *const BAD[] = { "", "{}", "[]",
-                                       "{\"uidMappings\": [{\"hostId\": 65536,"
-                                       " \"containerId\": 0, \"length\": 65536}]}" };
+                                       ("{\"uidMappings\": [{\"hostId\": 65536,"
+                                        " \"containerId\": 0, \"length\": 65536}]}") };
     for (size_t i = 0; i < COUNT_OF (BAD); i++)
         assert_int_equal (user_mapping_read (BAD[i], strlen (BAD[i]), 65536, &id, &fault), -1);
     assert_int_equal (user_mapping_read (text, strlen (text), 131072, &id, &fault), -1);
