@@ -64,13 +64,15 @@ create (entry_t *self)
 static void
 settle_removal (entry_t *self)
 {
-    LOG_INFO ("Mirror pod deleted pod=%s/%s uid=%s", self->ns, self->name, self->api_uid);
+    LOG_INFO ("Mirror pod deleted pod=%s/%s uid=%s", self->ns, self->name, self->removing);
     if (self->kind == ENTRY_ORPHAN) {
         entry_forget (self);
         return;
     }
-    free_text (&self->api_uid);
-    self->is_mirror_wrong = false;
+    if (self->api_uid && streq (self->api_uid, self->removing)) {
+        free_text (&self->api_uid);
+        self->is_mirror_wrong = false;
+    }
     self->sent = 0;
     entry_end (self);
 }
@@ -85,7 +87,7 @@ on_looked (void *state, const message_t *reply, const fault_t *came, void *conte
     self->call = 0;
     const node_t *pod = api_reply_check (reply, came, &fault);
     bool is_still_there =
-        pod && streq (node_get_text (node_get (pod, "metadata"), "uid", ""), self->api_uid);
+        pod && streq (node_get_text (node_get (pod, "metadata"), "uid", ""), self->removing);
     if (is_still_there)
         fault_set (&fault, FAULT_ABORTED, "a conflict, though it is still there");
     if (is_still_there || (!pod && fault.code != FAULT_NOT_FOUND))
@@ -115,8 +117,10 @@ on_removed (void *state, const message_t *reply, const fault_t *came, void *cont
 void
 mirror_sync_start (entry_t *self)
 {
-    if (self->api_uid)
-        entry_delete (self, on_removed);
-    else
+    if (!self->api_uid) {
         create (self);
+        return;
+    }
+    text_replace (&self->removing, "%s", self->api_uid);
+    entry_delete (self, on_removed);
 }

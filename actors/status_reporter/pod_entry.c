@@ -69,6 +69,7 @@ entry_destroy (void **self_p)
     free (self->ns);
     free (self->name);
     free (self->api_uid);
+    free (self->removing);
     free (self);
     *self_p = NULL;
 }

@@ -30,6 +30,7 @@ typedef struct {
     char *ns;
     char *name;
     char *api_uid;    // of the API object; NULL: a static pod without a mirror
+    char *removing;   // of the mirror whose removal is under way; reports may bring another api_uid
     packed_t status;  // what the API server is to have, as last reported
     packed_t pod;     // a static pod's own object, of which a mirror is made
     uint64_t sent;    // what the API server accepted last (packed_hash of status); 0: nothing yet

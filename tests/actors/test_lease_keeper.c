@@ -2,7 +2,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/memory.h"
-#include "helper_peer.h"
+#include "helper_api_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,25 +48,16 @@ tear_down (void **state)
 static received_t *
 expect_call (world_t *self, const char *method, const char *path)
 {
-    received_t *call = peer_expect (self->api, MSG_API_REQUEST);
-    assert_string_equal (node_get_text (call->body, "method", ""), method);
-    assert_string_equal (node_get_text (call->body, "path", ""), path);
+    received_t *call = call_expect (self->api, method, path);
     assert_string_equal (node_get_text (call->body, "query", ""), "timeout=10s");
     return call;
-}
-
-static void
-answer (world_t *self, const received_t *call, int code, const char *body)
-{
-    OWNED (free_text) char *json = text_format ("{\"code\": %d, \"body\": %s}", code, body);
-    peer_reply_json (self->api, call, json);
 }
 
 static void
 expect_and_answer (world_t *self, const char *method, const char *path, int code, const char *body)
 {
     OWNED (received_destroy) received_t *call = expect_call (self, method, path);
-    answer (self, call, code, body);
+    call_answer (self->api, call, code, body);
 }
 
 /* Expects a PUT that is based on this version, and accepts it as the next one. */
@@ -82,7 +73,7 @@ expect_renewal (world_t *self, int version)
     OWNED (free_text)
     char *body =
         text_format ("{\"metadata\": {\"resourceVersion\": \"%d\", " OWNERS "}}", version + 1);
-    answer (self, call, 200, body);
+    call_answer (self->api, call, 200, body);
 }
 
 static void
@@ -97,7 +88,8 @@ a_lease_is_made_with_its_owner_and_renewed (void **state)
         OWNED (received_destroy) received_t *call = expect_call (self, "POST", LEASES);
         const node_t *owners = node_at (call->body, "body", "metadata", "ownerReferences", NULL);
         assert_string_equal (node_get_text (node_item (owners, 0), "uid", ""), "node-uid");
-        answer (self, call, 201, "{\"metadata\": {\"resourceVersion\": \"1\", " OWNERS "}}");
+        call_answer (self->api, call, 201,
+                     "{\"metadata\": {\"resourceVersion\": \"1\", " OWNERS "}}");
     }
     expect_renewal (self, 1);
     expect_renewal (self, 2);

@@ -4,7 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
-#include "helper_peer.h"
+#include "helper_api_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -89,23 +89,15 @@ static received_t *
 expect_call (world_t *self, const char *method, const char *path)
 {
     received_t *call = next_call (self);
-    assert_string_equal (node_get_text (call->body, "method", ""), method);
-    assert_string_equal (node_get_text (call->body, "path", ""), path);
+    call_check (call, method, path);
     return call;
-}
-
-static void
-answer (world_t *self, const received_t *call, int code, const char *body)
-{
-    OWNED (free_text) char *json = text_format ("{\"code\": %d, \"body\": %s}", code, body);
-    peer_reply_json (self->api, call, json);
 }
 
 static void
 expect_and_answer (world_t *self, const char *method, const char *path, int code, const char *body)
 {
     OWNED (received_destroy) received_t *call = expect_call (self, method, path);
-    answer (self, call, code, body);
+    call_answer (self->api, call, code, body);
 }
 
 static void
@@ -185,8 +177,9 @@ registration_is_tried_until_it_succeeds (void **state)
         const node_t *labels = node_at (call->body, "body", "metadata", "labels", NULL);
         assert_string_equal (node_get_text (labels, "kubernetes.io/os", ""), "linux");
         assert_null (node_get (labels, "a")); // only default labels are set right
-        answer (self, call, 200,
-                "{\"metadata\": {\"uid\": \"u\", \"labels\": {\"kubernetes.io/os\": \"linux\"}}}");
+        call_answer (
+            self->api, call, 200,
+            "{\"metadata\": {\"uid\": \"u\", \"labels\": {\"kubernetes.io/os\": \"linux\"}}}");
     }
     // and the status follows at once
     OWNED (received_destroy) received_t *call = expect_call (self, "PATCH", STATUS);
@@ -211,7 +204,7 @@ a_node_that_gets_ready_says_so_at_once (void **state)
         node_t *metadata = node_get_mutable (tree_root (tree), "metadata");
         node_set_text (tree, metadata, "uid", "u");
         OWNED (free_text) char *json = json_write (tree_root (tree), JSON_COMPACT, NULL);
-        answer (self, call, 201, json);
+        call_answer (self->api, call, 201, json);
     }
     expect_first_events (self);
     self->runtime_state = UP; // long before the 10 s of a round
@@ -221,7 +214,7 @@ a_node_that_gets_ready_says_so_at_once (void **state)
     assert_string_equal (node_get_text (condition (body, "Ready"), "reason", ""), "KubeletReady");
     assert_true (node_count (conditions) > 0);
     OWNED (free_text) char *node = node_json ("2", "True", "");
-    answer (self, call, 200, node);
+    call_answer (self->api, call, 200, node);
     expect_event (self, "NodeReady");
 }
 
@@ -275,7 +268,7 @@ pressure_is_reported_at_once_and_foreign_conditions_stay (void **state)
                          "KubeletHasInsufficientMemory");
     assert_null (condition (body, "Gate"));
     OWNED (free_text) char *node = node_json ("4", "True", "");
-    answer (self, call, 200, node);
+    call_answer (self->api, call, 200, node);
     expect_event (self, "NodeHasInsufficientMemory");
 }
 
@@ -290,7 +283,7 @@ pods_addresses_are_told_to_the_runtime (void **state)
         while (!call) {
             OWNED (received_destroy) received_t *patch = peer_next (self->api, 10);
             if (patch && patch->type == MSG_API_REQUEST)
-                answer (self, patch, 500, "{}");
+                call_answer (self->api, patch, 500, "{}");
             received_t *asked = peer_next (self->runtime, 10);
             if (asked && asked->type == MSG_CRI_UPDATE_RUNTIME_CONFIG) {
                 call = asked;

@@ -2,7 +2,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/memory.h"
-#include "helper_peer.h"
+#include "helper_api_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -78,36 +78,13 @@ report_pod (world_t *self, const char *name, const char *phase)
 
 // ---- what the API server gets and says ----
 
-static received_t *
-expect_call (world_t *self, const char *method, const char *path)
-{
-    received_t *call = peer_expect (self->api, MSG_API_REQUEST);
-    assert_string_equal (node_get_text (call->body, "method", ""), method);
-    assert_string_equal (node_get_text (call->body, "path", ""), path);
-    return call;
-}
-
-static void
-answer (world_t *self, const received_t *call, int code, const char *body)
-{
-    OWNED (free_text) char *json = text_format ("{\"code\": %d, \"body\": %s}", code, body);
-    peer_reply_json (self->api, call, json);
-}
-
-static void
-expect_and_answer (world_t *self, const char *method, const char *path, int code, const char *body)
-{
-    OWNED (received_destroy) received_t *call = expect_call (self, method, path);
-    answer (self, call, code, body);
-}
-
 /* Expects the PATCH of the pod's status to this phase, NULL: leaves the phase alone. */
 static received_t *
 expect_patch (world_t *self, const char *name, const char *phase)
 {
     OWNED (free_text) char *path = text_format ("/api/v1/namespaces/default/pods/%s/status", name);
     OWNED (free_text) char *uid = text_format ("%s-uid", name);
-    received_t *call = expect_call (self, "PATCH", path);
+    received_t *call = call_expect (self->api, "PATCH", path);
     const node_t *body = node_get (call->body, "body");
     assert_string_equal (node_get_text (call->body, "content_type", ""), API_STRATEGIC_PATCH);
     assert_string_equal (node_get_text (node_get (body, "metadata"), "uid", ""), uid);
@@ -122,7 +99,7 @@ expect_patch_and_accept (world_t *self, const char *name, const char *phase)
     char *status = text_format ("{\"phase\": \"%s\", \"conditions\": []}", phase);
     OWNED (free_text) char *pod = pod_json (name, "", status);
     OWNED (received_destroy) received_t *call = expect_patch (self, name, phase);
-    answer (self, call, 200, pod);
+    call_answer (self->api, call, 200, pod);
 }
 
 static void
@@ -132,7 +109,7 @@ expect_get (world_t *self, const char *name, const char *phase)
     OWNED (free_text)
     char *status = text_format ("{\"phase\": \"%s\", \"conditions\": []}", phase);
     OWNED (free_text) char *pod = pod_json (name, "", status);
-    expect_and_answer (self, "GET", path, 200, pod);
+    call_expect_and_answer (self->api, "GET", path, 200, pod);
 }
 
 /* Nothing is under way: the next request is about the pod "probe". */
@@ -178,9 +155,9 @@ while_a_request_is_under_way_only_the_newest_status_counts (void **state)
     world_t *self = *state;
     report_pod (self, "a", "Running");
     OWNED (received_destroy)
-    received_t *get = expect_call (self, "GET", "/api/v1/namespaces/default/pods/a");
+    received_t *get = call_expect (self->api, "GET", "/api/v1/namespaces/default/pods/a");
     OWNED (free_text) char *pod = pod_json ("a", "", STATUS ("Pending"));
-    answer (self, get, 200, pod);
+    call_answer (self->api, get, 200, pod);
     OWNED (received_destroy) received_t *patch = expect_patch (self, "a", "Running");
     OWNED (free_text)
     char *unknown = text_format ("{\"phase\": \"Running\", \"podIP\": \"1\", \"conditions\": []}");
@@ -190,7 +167,7 @@ while_a_request_is_under_way_only_the_newest_status_counts (void **state)
     report (self, pod, newest, RUNNING);
     expect_silence (self); // of this pod: it waits for its answer
     OWNED (free_text) char *running = pod_json ("a", "", STATUS ("Running"));
-    answer (self, patch, 200, running);
+    call_answer (self->api, patch, 200, running);
     expect_get (self, "a", "Running");
     OWNED (received_destroy) received_t *second = expect_patch (self, "a", "");
     const node_t *body = node_get (second->body, "body");
@@ -203,13 +180,13 @@ a_status_is_sent_until_it_is_accepted (void **state)
     world_t *self = *state;
     report_pod (self, "a", "Running");
     OWNED (received_destroy)
-    received_t *lost = expect_call (self, "GET", "/api/v1/namespaces/default/pods/a");
+    received_t *lost = call_expect (self->api, "GET", "/api/v1/namespaces/default/pods/a");
     peer_reply_fault (self->api, lost, FAULT_UNAVAILABLE, "the api-client was restarted");
     expect_get (self, "a", "Pending");
     static const int CODES[] = { 409, 500 };
     for (size_t i = 0; i < COUNT_OF (CODES); i++) {
         OWNED (received_destroy) received_t *patch = expect_patch (self, "a", "Running");
-        answer (self, patch, CODES[i], "{\"message\": \"no\"}");
+        call_answer (self->api, patch, CODES[i], "{\"message\": \"no\"}");
         expect_get (self, "a", "Pending");
     }
     expect_patch_and_accept (self, "a", "Running");
@@ -223,7 +200,7 @@ a_new_api_client_is_asked_at_once (void **state)
     world_t *self = *state;
     report_pod (self, "a", "Running");
     for (int i = 0; i < 25; i++) {
-        expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 503, "{}");
+        call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 503, "{}");
         peer_send_json (self->api, REPORTER, MSG_ACTOR_UP,
                         "{\"name\": \"api-client\", \"class\": \"api-client\", \"restarts\": 1}");
     }
@@ -235,10 +212,10 @@ a_pod_that_is_gone_is_forgotten (void **state)
 {
     world_t *self = *state;
     report_pod (self, "a", "Running");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 404, "{}");
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 404, "{}");
     report_pod (self, "b", "Running");
     OWNED (free_text) char *other = pod_json ("other", "", STATUS ("Pending"));
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/b", 200, other);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/b", 200, other);
     expect_silence (self);
 }
 
@@ -258,7 +235,7 @@ only_some_pods_are_under_way_at_once (void **state)
     for (int i = 0; i < PODS; i++) {
         if (i >= BUSY_MAX)
             calls[i] = peer_expect (self->api, MSG_API_REQUEST);
-        answer (self, calls[i], 404, "{}");
+        call_answer (self->api, calls[i], 404, "{}");
         received_destroy (&calls[i]);
     }
     expect_silence (self);
@@ -276,20 +253,20 @@ a_pod_is_deleted_when_nothing_of_it_is_left (void **state)
     report (self, running, STATUS ("Succeeded"), RUNNING);
     // they have ended, volumes are still there: told, but not deleted
     report (self, running, STATUS ("Succeeded"), "\"running\": false, \"finished\": false");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, running);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, running);
     {
         OWNED (received_destroy) received_t *patch = expect_patch (self, "a", "Succeeded");
-        answer (self, patch, 200, ended);
+        call_answer (self->api, patch, 200, ended);
     }
     expect_silence (self);
     report (self, ended, STATUS ("Succeeded"), FINISHED);
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
     OWNED (received_destroy)
-    received_t *call = expect_call (self, "DELETE", "/api/v1/namespaces/default/pods/a");
+    received_t *call = call_expect (self->api, "DELETE", "/api/v1/namespaces/default/pods/a");
     const node_t *options = node_get (call->body, "body");
     assert_int_equal (node_get_int (options, "gracePeriodSeconds", -1), 0);
     assert_string_equal (node_get_text (node_get (options, "preconditions"), "uid", ""), "a-uid");
-    answer (self, call, 200, ended);
+    call_answer (self->api, call, 200, ended);
     report (self, ended, STATUS ("Succeeded"), FINISHED); // we are told late that it is gone
     expect_silence (self);
 }
@@ -300,15 +277,15 @@ a_deletion_is_tried_until_it_is_done (void **state)
     world_t *self = *state;
     OWNED (free_text) char *ended = pod_json ("a", DELETED, STATUS ("Failed"));
     report (self, ended, STATUS ("Failed"), FINISHED);
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
-    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 500, "{}");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
+    call_expect_and_answer (self->api, "DELETE", "/api/v1/namespaces/default/pods/a", 500, "{}");
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
     // a conflict: is it another pod by now? not yet
-    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
-    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
+    call_expect_and_answer (self->api, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, ended);
+    call_expect_and_answer (self->api, "DELETE", "/api/v1/namespaces/default/pods/a", 409, "{}");
     OWNED (free_text) char *other = pod_json ("other", "", STATUS ("Pending"));
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/a", 200, other);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/a", 200, other);
     expect_silence (self);
 }
 
@@ -343,7 +320,7 @@ static void
 expect_mirror (world_t *self, const char *uid)
 {
     OWNED (received_destroy)
-    received_t *call = expect_call (self, "POST", "/api/v1/namespaces/default/pods");
+    received_t *call = call_expect (self->api, "POST", "/api/v1/namespaces/default/pods");
     const node_t *metadata = node_at (call->body, "body", "metadata", NULL);
     const node_t *owner = node_item (node_get (metadata, "ownerReferences"), 0);
     assert_string_equal (node_get_text (owner, "uid", ""), "node-uid");
@@ -351,19 +328,19 @@ expect_mirror (world_t *self, const char *uid)
         node_get_text (node_get (metadata, "annotations"), "kubernetes.io/config.mirror", ""),
         "hash");
     OWNED (free_text) char *mirror = mirror_json (uid, "hash", "");
-    answer (self, call, 201, mirror);
+    call_answer (self->api, call, 201, mirror);
 }
 
 static void
 expect_mirror_status (world_t *self, const char *uid)
 {
     OWNED (free_text) char *mirror = mirror_json (uid, "hash", "");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/s", 200, mirror);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/s", 200, mirror);
     OWNED (received_destroy)
-    received_t *call = expect_call (self, "PATCH", "/api/v1/namespaces/default/pods/s/status");
+    received_t *call = call_expect (self->api, "PATCH", "/api/v1/namespaces/default/pods/s/status");
     assert_string_equal (node_get_text (node_at (call->body, "body", "metadata", NULL), "uid", ""),
                          uid);
-    answer (self, call, 200, mirror);
+    call_answer (self->api, call, 200, mirror);
 }
 
 static void
@@ -391,13 +368,41 @@ a_wrong_mirror_is_replaced (void **state)
         report_static (self, wrong, RUNNING);
         {
             OWNED (received_destroy)
-            received_t *call = expect_call (self, "DELETE", "/api/v1/namespaces/default/pods/s");
+            received_t *call =
+                call_expect (self->api, "DELETE", "/api/v1/namespaces/default/pods/s");
             const node_t *options = node_get (call->body, "body");
             assert_string_equal (node_get_text (node_get (options, "preconditions"), "uid", ""),
                                  "m1");
-            answer (self, call, 200, "{}");
+            call_answer (self->api, call, 200, "{}");
         }
         expect_mirror (self, "m2");
+        expect_mirror_status (self, "m2");
+    }
+    expect_silence (self);
+}
+
+/* What is reported while a removal is under way counts when that is over. */
+static void
+a_report_comes_while_a_wrong_mirror_is_removed (void **state)
+{
+    static const struct {
+        const char *mirror; // of the report
+        bool is_made;       // one afterwards
+    } REPORTS[] = { { NULL, true }, { "m2", false } };
+    world_t *self = *state;
+    OWNED (free_text) char *wrong = mirror_json ("m1", "old", "");
+    OWNED (free_text) char *right = mirror_json ("m2", "hash", "");
+    peer_send_json (self->manager, REPORTER, MSG_NODE_OBJECT, NODE);
+    for (size_t i = 0; i < COUNT_OF (REPORTS); i++) {
+        report_static (self, wrong, RUNNING);
+        OWNED (received_destroy)
+        received_t *call = call_expect (self->api, "DELETE", "/api/v1/namespaces/default/pods/s");
+        report_static (self, REPORTS[i].mirror ? right : NULL, RUNNING);
+        expect_silence (self); // it has been heard
+        call_answer (self->api, call, 409, "{}");
+        call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/s", 200, right);
+        if (REPORTS[i].is_made)
+            expect_mirror (self, "m2");
         expect_mirror_status (self, "m2");
     }
     expect_silence (self);
@@ -424,17 +429,17 @@ a_mirror_without_a_static_pod_is_deleted (void **state)
     world_t *self = *state;
     peer_send_json (self->manager, REPORTER, MSG_MIRROR_ORPHAN,
                     "{\"namespace\": \"default\", \"name\": \"s\", \"uid\": \"m1\"}");
-    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/s", 503, "{}");
+    call_expect_and_answer (self->api, "DELETE", "/api/v1/namespaces/default/pods/s", 503, "{}");
     // a conflict, but not with another pod
-    expect_and_answer (self, "DELETE", "/api/v1/namespaces/default/pods/s", 409, "{}");
+    call_expect_and_answer (self->api, "DELETE", "/api/v1/namespaces/default/pods/s", 409, "{}");
     OWNED (free_text) char *mirror = mirror_json ("m1", "hash", "");
-    expect_and_answer (self, "GET", "/api/v1/namespaces/default/pods/s", 200, mirror);
+    call_expect_and_answer (self->api, "GET", "/api/v1/namespaces/default/pods/s", 200, mirror);
     OWNED (received_destroy)
-    received_t *call = expect_call (self, "DELETE", "/api/v1/namespaces/default/pods/s");
+    received_t *call = call_expect (self->api, "DELETE", "/api/v1/namespaces/default/pods/s");
     const node_t *options = node_get (call->body, "body");
     assert_int_equal (node_get_int (options, "gracePeriodSeconds", -1), 0);
     assert_string_equal (node_get_text (node_get (options, "preconditions"), "uid", ""), "m1");
-    answer (self, call, 200, "{}");
+    call_answer (self->api, call, 200, "{}");
     expect_silence (self);
 }
 
@@ -455,6 +460,7 @@ main (void)
         TEST (a_deletion_is_tried_until_it_is_done),
         TEST (a_static_pod_gets_a_mirror_when_the_node_is_there),
         TEST (a_wrong_mirror_is_replaced),
+        TEST (a_report_comes_while_a_wrong_mirror_is_removed),
         TEST (a_mirror_that_somebody_deletes_comes_back_unless_the_pod_stops),
         TEST (a_mirror_without_a_static_pod_is_deleted),
     };
