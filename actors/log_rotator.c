@@ -26,6 +26,7 @@ typedef struct {
     bool is_asked;  // ... or is asked
     bool is_listed; // by the listing that is being taken
     bool is_busy;   // its log is being rotated, or reopened
+    bool is_held;   // that failed: not again before the next interval
 } watched_t;
 
 /* A rotation under way. */
@@ -123,8 +124,10 @@ end_rotation (rotator_t *self, rotation_t *rotation, const fault_t *fault)
     if (fault)
         LOG_WARNING ("Container log not rotated path=%s/%s err=%s", rotation->directory,
                      rotation->log, fault->text);
-    if (watched)
+    if (watched) {
         watched->is_busy = false;
+        watched->is_held = fault != NULL;
+    }
     actor_timer_cancel (self->actor, &rotation->timer);
     zlistx_delete (self->rotations, zlistx_find (self->rotations, rotation));
     look (self); // another one may have waited for this place
@@ -266,6 +269,7 @@ begin_rotation (rotator_t *self, watched_t *watched)
     }
     LOG_WARNING ("Container log not rotated path=%s err=%s", watched->path, fault.text);
     watched->is_busy = false;
+    watched->is_held = true;
     zlistx_delete (self->rotations, zlistx_find (self->rotations, rotation));
 }
 
@@ -276,9 +280,11 @@ on_missing_reopened (void *state, const message_t *reply, const fault_t *fault, 
 {
     (void) reply;
     watched_t *watched = find_watched (state, ((const call_t *) context)->id);
-    if (watched)
-        watched->is_busy = false;
-    if (fault && watched)
+    if (!watched)
+        return;
+    watched->is_busy = false;
+    watched->is_held = fault != NULL;
+    if (fault)
         LOG_WARNING ("Container log not reopened path=%s err=%s", watched->path, fault->text);
 }
 
@@ -297,7 +303,7 @@ look (rotator_t *self)
     OWNED (zlistx_destroy) zlistx_t *due = zlistx_new(); // begin_rotation searches the list itself
     for (watched_t *item = zlistx_first (self->watched); item; item = zlistx_next (self->watched)) {
         struct stat info;
-        if (!item->path || item->is_busy)
+        if (!item->path || item->is_busy || item->is_held)
             continue;
         if (stat (item->path, &info) == 0) {
             if (log_rotation_is_due (info.st_size, self->max_size))
@@ -339,6 +345,7 @@ note_listed (rotator_t *self, const char *id)
         zlistx_add_end (self->watched, watched);
     }
     watched->is_listed = true;
+    watched->is_held = false;
     if (!watched->path && !watched->is_asked) {
         watched->is_asked = true;
         ask_with_id (self, MSG_CRI_CONTAINER_STATUS, id, on_status);

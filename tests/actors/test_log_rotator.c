@@ -111,6 +111,11 @@ a_refused_reopening_gives_the_log_its_name_back (void **state)
     write_log (room->log, 100);
     OWNED (received_destroy) received_t *first = serve_until_reopen (room);
     peer_reply_fault (room->runtime, first, FAULT_UNKNOWN, "no");
+    // with the next interval, not at once and for ever: first the containers are listed again
+    OWNED (received_destroy) received_t *next = peer_next (room->runtime, PEER_DEADLINE_MS);
+    assert_non_null (next);
+    assert_int_equal (next->type, MSG_CRI_LIST_CONTAINERS);
+    peer_reply_json (room->runtime, next, "{\"containers\":[{\"id\":\"c1\"}]}");
     OWNED (received_destroy) received_t *again = serve_until_reopen (room);
     assert_int_equal (count_files (room, "0.log*"), 1); // renamed once more, nothing was lost
 }
