@@ -12,24 +12,40 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static int
-change (const char *path, const struct stat *stat, int64_t fs_group, bool is_read_only)
-{
-    OWNED (close_fd) int fd = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
-    if (fd < 0
-        || fchownat (fd, "", (uid_t) -1, (gid_t) fs_group, AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW) < 0)
-        return -1;
-    if (S_ISLNK (stat->st_mode))
-        return 0;
-    return safe_chmod (fd, fs_group_mode (stat->st_mode, S_ISDIR (stat->st_mode), is_read_only));
-}
-
 struct ownership {
     char *path;
+    int root; // the volume, open
     int64_t fs_group;
     bool is_read_only;
     FTS *walk;
 };
+
+/* Changes what is at `path` below the volume. The volume may be another pod's as well, which may
+   put a link in the place of a directory at any moment: none is followed. */
+static int
+change (const ownership_t *self, const char *path)
+{
+    struct stat stat;
+    OWNED (close_fd) int fd = safe_open (self->root, path, O_PATH | O_NOFOLLOW, SAFE_NO_LINKS);
+    if (fd < 0 || fstat (fd, &stat) < 0
+        || fchownat (fd, "", (uid_t) -1, (gid_t) self->fs_group,
+                     AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)
+               < 0)
+        return -1;
+    if (S_ISLNK (stat.st_mode))
+        return 0;
+    return safe_chmod (fd,
+                       fs_group_mode (stat.st_mode, S_ISDIR (stat.st_mode), self->is_read_only));
+}
+
+/* The path below the volume; "." for the volume itself. */
+static const char *
+path_below (const ownership_t *self, const FTSENT *entry)
+{
+    const char *below = entry->fts_path + strlen (self->path);
+    below += strspn (below, "/");
+    return *below ? below : ".";
+}
 
 void
 ownership_destroy (ownership_t **self_p)
@@ -39,6 +55,7 @@ ownership_destroy (ownership_t **self_p)
         return;
     if (self->walk)
         fts_close (self->walk);
+    close_fd (&self->root);
     free (self->path);
     free (self);
     *self_p = NULL;
@@ -62,7 +79,9 @@ ownership_new (const char *path, int64_t fs_group, bool is_read_only, const char
     self->fs_group = fs_group;
     self->is_read_only = is_read_only;
     char *paths[] = { self->path, NULL };
-    self->walk = fts_open (paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
+    self->root = open (path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (self->root >= 0)
+        self->walk = fts_open (paths, FTS_PHYSICAL | FTS_XDEV | FTS_NOCHDIR, NULL);
     if (!self->walk) {
         fault_set (fault, FAULT_INTERNAL, "cannot read %s: %s", path, go_errno (errno, error));
         ownership_destroy (&self);
@@ -80,7 +99,7 @@ take_entry (const ownership_t *self, const FTSENT *entry)
     if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
         LOG_WARNING ("Volume not read path=%s err=%s", entry->fts_path,
                      strerror (entry->fts_errno));
-    else if (change (entry->fts_path, entry->fts_statp, self->fs_group, self->is_read_only) < 0)
+    else if (change (self, path_below (self, entry)) < 0)
         LOG_WARNING ("Ownership not changed path=%s err=%s", entry->fts_path,
                      go_errno (errno, error));
 }
