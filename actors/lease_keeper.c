@@ -10,6 +10,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/backoff.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -83,7 +84,6 @@ pause_for (keeper_t *self, int64_t delay_ms)
 static void
 settle (keeper_t *self, const node_t *lease)
 {
-    double part = (double) random() / ((double) RAND_MAX + 1);
     tree_destroy (&self->lease);
     if (node_is_map (lease))
         self->lease = tree_copy (lease);
@@ -91,7 +91,7 @@ settle (keeper_t *self, const node_t *lease)
     if (self->is_failing)
         LOG_INFO ("Lease is renewed again lease=%s", self->node_name);
     self->is_failing = false;
-    pause_for (self, node_lease_renew_ms (self->duration_s, part));
+    pause_for (self, node_lease_renew_ms (self->duration_s, chance()));
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "event_sink.h"
 #include "cubelet/api_call.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/event_object.h"
 #include "cubelet/log.h"
@@ -135,7 +136,7 @@ try_again (event_sink_t *self, item_t *item, const fault_t *fault)
     }
     if (item->tries == 1)
         LOG_WARNING ("Unable to write event (may retry after sleeping) err=%s", fault->text);
-    pause_for (self, item->tries == 1 ? random() % RETRY_MS : RETRY_MS);
+    pause_for (self, item->tries == 1 ? (int64_t) (chance() * RETRY_MS) : RETRY_MS);
 }
 
 static void

@@ -1,5 +1,6 @@
 /* heartbeat.c - compares the Node's status with what it should be, and patches it when something
    has changed or the API server has not heard of us for a while. */
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -9,12 +10,6 @@
 
 #define TRIES_MAX 5
 #define CIDR_DEADLINE_MS 0 // the call's own
-
-static double
-random_part (void)
-{
-    return (double) random() / ((double) RAND_MAX + 1);
-}
 
 // ---- the pods' addresses ----
 
@@ -93,7 +88,7 @@ on_patched (void *state, const message_t *reply, const fault_t *came, void *cont
     }
     record_events (self, tree_root (self->events));
     tree_destroy (&self->events);
-    node_report_sent (&self->pace, has_changed, random_part(), clock_monotonic_ms());
+    node_report_sent (&self->pace, has_changed, chance(), clock_monotonic_ms());
     take_node (self, node);
     round_end (self);
 }

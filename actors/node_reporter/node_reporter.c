@@ -10,6 +10,7 @@
    "update_ms", "report_ms", "timeout_ms": int, "cgroup_version": int, "launched_ms": int}. */
 #include "node_reporter.h"
 #include "cubelet/actors.h"
+#include "cubelet/chance.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -47,13 +48,12 @@ next_round (node_reporter_t *self, int64_t delay_ms)
 void
 round_end (node_reporter_t *self)
 {
-    double part = (double) random() / ((double) RAND_MAX + 1);
     bool is_fast = !self->was_ready && clock_monotonic_ms() - self->started_ms < FAST_LIMIT_MS;
     if (self->is_failing)
         LOG_INFO ("Node status is reported again node=%s", self->node_name);
     self->is_failing = false;
     next_round (self,
-                is_fast ? FAST_MS : (int64_t) ((double) self->update_ms * (1 + JITTER * part)));
+                is_fast ? FAST_MS : (int64_t) ((double) self->update_ms * (1 + JITTER * chance())));
 }
 
 void

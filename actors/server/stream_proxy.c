@@ -310,11 +310,17 @@ on_early_event (struct bufferevent *stream, short what, void *context)
         refuse (proxy, "EOF");
 }
 
-/* Headers that are not the runtime's business. */
+/* Headers that are not the runtime's business; those of a body would make it take the first bytes
+   of the stream for one, as the body itself stays here. */
 static bool
 is_withheld (const char *name)
 {
-    return strcasecmp (name, "Host") == 0 || strcasecmp (name, "Authorization") == 0;
+    static const char *const NAMES[] = { "Host", "Authorization", "Content-Length",
+                                         "Transfer-Encoding", "Expect" };
+    for (size_t i = 0; i < COUNT_OF (NAMES); i++)
+        if (strcasecmp (name, NAMES[i]) == 0)
+            return true;
+    return false;
 }
 
 static void

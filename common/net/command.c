@@ -12,6 +12,8 @@
 
 #define ERRORS_LIMIT 4096 // bytes kept of standard error
 #define READ_BYTES 4096
+#define READS_AT_ONCE                                                                              \
+    32 // more than a pipe holds; who writes faster than that lets others have a turn
 #define INPUT_PIPE_BYTES (64 * 1024) // what a pipe takes without a reader
 
 extern char **environ;
@@ -143,8 +145,8 @@ static void
 read_stream (command_t *self, stream_t *stream)
 {
     char bytes[READ_BYTES];
-    for (ssize_t got; stream->fd >= 0;) {
-        got = read (stream->fd, bytes, sizeof bytes);
+    for (int i = 0; i < READS_AT_ONCE && stream->fd >= 0; i++) {
+        ssize_t got = read (stream->fd, bytes, sizeof bytes);
         if (got > 0)
             keep (stream, bytes, (size_t) got);
         else if (got < 0 && errno == EINTR)
