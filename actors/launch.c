@@ -1,5 +1,6 @@
 #include "launch.h"
 #include "cubelet/actors.h"
+#include "cubelet/backoff.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
@@ -56,6 +57,18 @@ object_source (const launch_t *launch)
 }
 
 /* The node's facts as the workers read them (pod_worker/facts.c). */
+static void
+set_restart_limits (const launch_t *launch, tree_t *tree, node_t *args)
+{
+    const kubelet_config_t *config = launch->config;
+    bool is_reduced = kubelet_config_gate (config, "ReduceDefaultCrashLoopBackOffDecay", false);
+    backoff_limits_t limits =
+        backoff_container_limits (is_reduced, config->max_container_restart_period_ns);
+    node_set_int (tree, args, "restart_first_ns", limits.first_ns);
+    node_set_int (tree, args, "restart_limit_ns", limits.limit_ns);
+    node_set_int (tree, args, "restart_forget_ns", limits.forget_ns);
+}
+
 static node_t
 worker_args (const launch_t *launch, tree_t *tree)
 {
@@ -94,6 +107,7 @@ worker_args (const launch_t *launch, tree_t *tree)
     set_text (tree, &args, "object_source", object_source (launch));
     node_set_int (tree, &args, "dead_containers_kept", launch->dead_containers_kept);
     node_set_int (tree, &args, "dead_container_least_ns", launch->dead_container_least_ns);
+    set_restart_limits (launch, tree, &args);
     node_set_int (tree, &args, "request_timeout_ms",
                   launch->config->runtime_request_timeout_ns / NS_PER_MS);
     return args;

@@ -11,6 +11,7 @@ typedef struct {
     const char *object_source;
     opt_int_t dead_containers_kept;
     int64_t dead_container_least_ns;
+    int64_t restart_first_ns, restart_limit_ns, restart_forget_ns;
     int64_t request_timeout_ms;
 } written_t;
 
@@ -52,6 +53,9 @@ static const record_type_t NODE_FACTS = {
         { "object_source", FIELD_TEXT, offsetof (written_t, object_source) },
         { "dead_containers_kept", FIELD_OPT_INT, offsetof (written_t, dead_containers_kept) },
         { "dead_container_least_ns", FIELD_INT, offsetof (written_t, dead_container_least_ns) },
+        { "restart_first_ns", FIELD_INT, offsetof (written_t, restart_first_ns) },
+        { "restart_limit_ns", FIELD_INT, offsetof (written_t, restart_limit_ns) },
+        { "restart_forget_ns", FIELD_INT, offsetof (written_t, restart_forget_ns) },
         { "request_timeout_ms", FIELD_INT, offsetof (written_t, request_timeout_ms) },
         { 0 } },
     sizeof (written_t)
@@ -73,6 +77,12 @@ facts_decode (worker_t *self, fault_t *fault)
     if (written.dead_containers_kept.set)
         self->local->dead_kept = written.dead_containers_kept.value;
     self->local->dead_least_ns = written.dead_container_least_ns;
+    if (written.restart_limit_ns > 0)
+        self->local->restart_limits = (backoff_limits_t){
+            .first_ns = written.restart_first_ns,
+            .limit_ns = written.restart_limit_ns,
+            .forget_ns = written.restart_forget_ns,
+        };
     self->request_timeout_ms =
         written.request_timeout_ms > 0 ? written.request_timeout_ms : REQUEST_TIMEOUT_MS;
     facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0

@@ -5,11 +5,25 @@ const backoff_limits_t BACKOFF_CONTAINER = { .first_ns = 10 * NS_PER_S,
                                              .limit_ns = 300 * NS_PER_S };
 const backoff_limits_t BACKOFF_IMAGE = { .first_ns = 10 * NS_PER_S, .limit_ns = 300 * NS_PER_S };
 
+backoff_limits_t
+backoff_container_limits (bool is_reduced, int64_t most_ns)
+{
+    static const backoff_limits_t REDUCED = { .first_ns = NS_PER_S, .limit_ns = 60 * NS_PER_S };
+    backoff_limits_t limits = is_reduced ? REDUCED : BACKOFF_CONTAINER;
+    if (most_ns)
+        limits.limit_ns = most_ns;
+    if (limits.first_ns > limits.limit_ns)
+        limits.first_ns = limits.limit_ns;
+    limits.forget_ns = 600 * NS_PER_S;
+    return limits;
+}
+
 /* A run that ended this long after the entry was made had been healthy. */
 static bool
 is_expired (const backoff_t *self, const backoff_limits_t *limits, int64_t event_at)
 {
-    return self->wait_ns == 0 || event_at - self->updated_at > 2 * limits->limit_ns;
+    int64_t forget_ns = limits->forget_ns ? limits->forget_ns : 2 * limits->limit_ns;
+    return self->wait_ns == 0 || event_at - self->updated_at > forget_ns;
 }
 
 bool

@@ -344,6 +344,18 @@ check_gates (const kubelet_config_t *config, fault_t *fault)
     return 0;
 }
 
+/* Fields that are refused as long as their gate is off. */
+static int
+check_gated (const kubelet_config_t *config, fault_t *fault)
+{
+    if (config->max_container_restart_period_ns
+        && !kubelet_config_gate (config, "KubeletCrashLoopBackOffMax", false))
+        return fault_set (fault, FAULT_INVALID,
+                          "crashLoopBackOff.maxContainerRestartPeriod: FeatureGate "
+                          "KubeletCrashLoopBackOffMax not enabled, must not be set");
+    return 0;
+}
+
 static int
 check_shapes (const kubelet_config_t *config, fault_t *fault)
 {
@@ -407,10 +419,11 @@ check_others (const kubelet_config_t *config, fault_t *fault)
 int
 kubelet_config_check (const kubelet_config_t *config, fault_t *fault)
 {
-    static check_fn *const CHECKS[] = { check_shapes,       check_addresses, check_periods,
-                                        check_images,       check_logs,      check_shutdown,
-                                        check_eviction,     check_taints,    check_gates,
-                                        check_reservations, check_endpoints, check_others };
+    static check_fn *const CHECKS[] = { check_shapes,   check_addresses,    check_periods,
+                                        check_images,   check_logs,         check_shutdown,
+                                        check_eviction, check_taints,       check_gates,
+                                        check_gated,    check_reservations, check_endpoints,
+                                        check_others };
     for (size_t i = 0; i < COUNT_OF (CHECKS); i++)
         if (CHECKS[i](config, fault) < 0)
             return -1;

@@ -38,6 +38,7 @@ pod_local_new (void)
 {
     pod_local_t *self = memory_new (1, sizeof *self);
     self->dead_kept = 1;
+    self->restart_limits = BACKOFF_CONTAINER;
     return self;
 }
 
@@ -280,7 +281,7 @@ start_began (pod_local_t *self, const pod_action_t *action, int64_t now)
         entry->backoff_key = action->backoff_key;
     }
     if (action->finished_at)
-        backoff_next (&entry->backoff, &BACKOFF_CONTAINER, action->finished_at, now);
+        backoff_next (&entry->backoff, &self->restart_limits, action->finished_at, now);
 }
 
 // ---- an action ends ----

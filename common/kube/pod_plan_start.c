@@ -135,7 +135,8 @@ is_backed_off (planner_t *self, const container_t *container)
     const container_seen_t *run = last_run (self, container);
     const container_local_t *known = plan_container (self, container->name);
     if (!run || known->backoff_key != backoff_key (self->pod, container)
-        || !backoff_holds_since (&known->backoff, &BACKOFF_CONTAINER, end_of (run), self->now))
+        || !backoff_holds_since (&known->backoff, &self->local->restart_limits, end_of (run),
+                                 self->now))
         return false;
     note_back_off (self, container, run, known->backoff.wait_ns);
     plan_wake (self, end_of (run) + known->backoff.wait_ns);

@@ -72,6 +72,35 @@ a_clock_that_went_back_does_not_make_waits_endless (void **state)
     assert_int_equal (backoff.updated_at, S (1000));
 }
 
+static void
+the_nodes_configuration_changes_how_long_containers_wait (void **state)
+{
+    (void) state;
+    static const struct {
+        bool is_reduced;
+        int most_s, first_s, limit_s;
+    } ROWS[] = {
+        { false, 0, 10, 300 }, { true, 0, 1, 60 },    { false, 20, 10, 20 },
+        { false, 3, 3, 3 },    { true, 300, 1, 300 }, { true, 1, 1, 1 },
+    };
+    for (size_t i = 0; i < sizeof ROWS / sizeof ROWS[0]; i++) {
+        backoff_limits_t limits = backoff_container_limits (ROWS[i].is_reduced, S (ROWS[i].most_s));
+        assert_int_equal (limits.first_ns, S (ROWS[i].first_s));
+        assert_int_equal (limits.limit_ns, S (ROWS[i].limit_s));
+        assert_int_equal (limits.forget_ns, S (600));
+    }
+}
+
+static void
+a_short_limit_forgets_no_sooner (void **state)
+{
+    (void) state;
+    backoff_limits_t limits = backoff_container_limits (false, S (3));
+    backoff_t backoff = { .wait_ns = S (3), .updated_at = S (1000) };
+    assert_true (backoff_holds_since (&backoff, &limits, S (1600), S (1601)));
+    assert_false (backoff_holds_since (&backoff, &limits, S (1601), S (1601)));
+}
+
 int
 main (void)
 {
@@ -79,6 +108,8 @@ main (void)
         cmocka_unit_test (the_first_restart_is_immediate_then_waits_double_up_to_five_minutes),
         cmocka_unit_test (a_run_that_ended_over_ten_minutes_after_the_last_restart_starts_over),
         cmocka_unit_test (an_image_waits_since_its_last_failure),
+        cmocka_unit_test (the_nodes_configuration_changes_how_long_containers_wait),
+        cmocka_unit_test (a_short_limit_forgets_no_sooner),
         cmocka_unit_test (a_clock_that_went_back_does_not_make_waits_endless),
     };
     return cmocka_run_group_tests (TESTS, NULL, NULL);

@@ -85,7 +85,7 @@ fields_are_read (void **state)
                       "authentication: {webhook: {enabled: false}, x509: {clientCAFile: /ca}}\n"
                       "authorization: {mode: AlwaysAllow}\n"
                       "evictionHard: {memory.available: 5%}\n"
-                      "featureGates: {EventedPLEG: true}\n"
+                      "featureGates: {EventedPLEG: true, KubeletCrashLoopBackOffMax: true}\n"
                       "memorySwap: {swapBehavior: LimitedSwap}\n"
                       "crashLoopBackOff: {maxContainerRestartPeriod: 20s}\n"
                       "registerWithTaints: [{key: a, value: b, effect: NoSchedule}]\n"
@@ -180,6 +180,9 @@ static const struct {
     { HEADER "registerWithTaints: [{key: a b, effect: NoSchedule}]\n",
       ":3: registerWithTaints[0]: key \"a b\": " },
     { HEADER "featureGates: {X: maybe}\n", ":3: featureGates[X]: is not a boolean" },
+    { HEADER "crashLoopBackOff: {maxContainerRestartPeriod: 20s}\n",
+      ":3: crashLoopBackOff.maxContainerRestartPeriod: FeatureGate KubeletCrashLoopBackOffMax not "
+      "enabled" },
     { HEADER "memoryThrottlingFactor: 2\n",
       ":3: memoryThrottlingFactor: must be greater than 0 and less than or equal to 1" },
     { HEADER "tlsCertFile: /x\n",
