@@ -555,6 +555,39 @@ ask_services (worker_t *self, start_t *start)
                    on_services, &key, sizeof key);
 }
 
+static void
+begin (worker_t *self, start_t *start)
+{
+    if (self->is_standalone)
+        begin_paths (self, start);
+    else
+        ask_services (self, start);
+}
+
+/* Whether the cgroup could be set or not: if not, the runtime says what is wrong. */
+static void
+on_cgroup (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) reply, (void) fault;
+    worker_t *self = state;
+    const start_key_t *key = context;
+    start_t *start = find_start (self, key->container);
+    if (start)
+        begin (self, start);
+}
+
+/* A resize may be what the container is started anew for: the pod's cgroup has to have room. */
+static void
+resize_cgroup (worker_t *self, const start_t *start)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    start_key_t key = key_of (start->container);
+    node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
+    actor_request (self->actor, "resource-manager", MSG_CGROUP_ENSURE, &body, LOCAL_DEADLINE_MS,
+                   on_cgroup, &key, sizeof key);
+}
+
 void
 container_start (worker_t *self, const pod_action_t *action)
 {
@@ -567,8 +600,8 @@ container_start (worker_t *self, const pod_action_t *action)
     *tree_root (start->subpaths) = node_map();
     start->wanted = tree_new();
     zlistx_add_end (self->starts, start);
-    if (self->is_standalone)
-        begin_paths (self, start);
+    if (self->was_resized)
+        resize_cgroup (self, start);
     else
-        ask_services (self, start);
+        begin (self, start);
 }

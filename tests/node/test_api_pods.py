@@ -139,13 +139,14 @@ class ApiPods(LabCase):
 
     def test_a_resize_may_need_a_restart(self):
         self.cluster.create(bound('sized', grace=1, container={
-            'resources': {'requests': {'memory': '32Mi'}, 'limits': {'memory': '64Mi'}},
+            'resources': {'requests': {'memory': '32Mi', 'cpu': '100m'}, 'limits': {'memory': '64Mi', 'cpu': '200m'}},
             'resizePolicy': [{'resourceName': 'cpu', 'restartPolicy': 'NotRequired'},
                              {'resourceName': 'memory', 'restartPolicy': 'RestartContainer'}]}))
         self.agent.wait_api_ready('sized')
 
         def change(item):
-            item['spec']['containers'][0]['resources']['limits']['memory'] = '96Mi'
+            limits = item['spec']['containers'][0]['resources']['limits']
+            limits.update(memory='96Mi', cpu='300m')  # more than the pod's cgroup had
         self.cluster.edit('pods', 'sized', change)
         pod = self.agent.wait_api_pod('sized', 'restarted', lambda pod: pods.ready(pod)
                                       and pods.container(pod)['restartCount'] == 1)
