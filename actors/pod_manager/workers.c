@@ -113,10 +113,18 @@ worker_stop (manager_t *self, const char *worker)
     actor_send (self->actor, "supervisor", MSG_ACTOR_STOP, &body);
 }
 
+/* Only a static pod waits until one of its name has ended. One of the API server is another pod, as
+   after a deletion by force: it starts beside the one that is being stopped. */
+static const managed_pod_t *
+predecessor_of (manager_t *self, const managed_pod_t *entry)
+{
+    return entry->is_static ? find_active (self, entry->full_name) : NULL;
+}
+
 void
 pod_start (manager_t *self, managed_pod_t *entry)
 {
-    const managed_pod_t *active = find_active (self, entry->full_name);
+    const managed_pod_t *active = predecessor_of (self, entry);
     entry->state = POD_WAITING;
     if (active && active != entry)
         LOG_INFO ("Pod waits for its predecessor to end pod=%s uid=%s predecessor=%s",
@@ -140,7 +148,7 @@ find_startable (manager_t *self)
     if (entry->state == POD_WAITING && !entry->is_restarting)
         zlistx_add_end (waiting, entry);
     for (managed_pod_t *entry = zlistx_first (waiting); entry; entry = zlistx_next (waiting))
-        if (!find_active (self, entry->full_name) && admission_has_room (self, entry))
+        if (!predecessor_of (self, entry) && admission_has_room (self, entry))
             return entry;
     return NULL;
 }
