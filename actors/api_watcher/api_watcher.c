@@ -24,14 +24,6 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
-static int
-on_source_list (void *state, const message_t *message, fault_t *fault)
-{
-    (void) message, (void) fault;
-    pods_send_all (state);
-    return 0;
-}
-
 static void
 repeat (void *state, void *context)
 {
@@ -54,9 +46,11 @@ on_credentials (void *context)
 }
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_ACTOR_UP, on_actor_up },          { MSG_ACTOR_DOWN, objects_on_actor_down },
-    { MSG_SOURCE_LIST, on_source_list },    { MSG_SERVICE_LIST, cluster_on_service_list },
-    { MSG_OBJECT_WATCH, objects_on_watch }, { 0 },
+    { MSG_ACTOR_UP, on_actor_up },
+    { MSG_ACTOR_DOWN, objects_on_actor_down },
+    { MSG_SERVICE_LIST, cluster_on_service_list },
+    { MSG_OBJECT_WATCH, objects_on_watch },
+    { 0 },
 };
 
 // ---- start and stop ----

@@ -1,5 +1,5 @@
-/* event_recorder.c - takes the events of all actors: merges repetitions, drops floods, logs, sends
-   them to the API server if there is one, and keeps the last ones for EVENT_LIST.
+/* event_recorder.c - takes the events of all actors: logs them, and if there is an API server
+   merges repetitions, drops floods and sends the rest.
 
    Arguments: {"node_name": text, "has_api_server": bool, "qps": int (0: no limit), "burst": int},
    KubeletConfiguration's eventRecordQPS and eventBurst. */
@@ -14,46 +14,15 @@
 #include "event_sink.h"
 #include <string.h>
 
-#define KEPT_MAX 1000
 #define DEFAULT_QPS 50
 #define DEFAULT_BURST 100
-
-/* One Event, packed: a tree each would cost five times the memory. */
-typedef struct {
-    char *bytes;
-    size_t size;
-    uint64_t identity; // of the event object: a later one with the same replaces it
-} kept_t;
 
 typedef struct {
     actor_t *actor;
     char *node_name;
     event_correlator_t *correlator;
-    event_sink_t *sink;    // NULL: no API server
-    kept_t kept[KEPT_MAX]; // a ring
-    size_t next;           // where the next one goes
+    event_sink_t *sink; // NULL: no API server
 } recorder_t;
-
-/* The slot of an event that is kept already, or the oldest one. */
-static kept_t *
-slot_for (recorder_t *self, uint64_t identity)
-{
-    for (size_t i = 0; i < KEPT_MAX; i++)
-        if (self->kept[i].bytes && self->kept[i].identity == identity)
-            return &self->kept[i];
-    kept_t *slot = &self->kept[self->next];
-    self->next = (self->next + 1) % KEPT_MAX;
-    return slot;
-}
-
-static void
-keep (recorder_t *self, const node_t *object, uint64_t identity)
-{
-    kept_t *slot = slot_for (self, identity);
-    free (slot->bytes);
-    slot->identity = identity;
-    slot->bytes = node_pack (object, &slot->size);
-}
 
 static int
 on_record (void *state, const message_t *message, fault_t *fault)
@@ -70,6 +39,8 @@ on_record (void *state, const message_t *message, fault_t *fault)
         return 0;
     OWNED (free_text) char *line = event_log_text (&event);
     LOG_INFO ("%s", line);
+    if (!self->sink)
+        return 0;
 
     int64_t now_ns = clock_now_ns();
     event_verdict_t verdict = event_correlate (self->correlator, event.object, event.type,
@@ -78,37 +49,7 @@ on_record (void *state, const message_t *message, fault_t *fault)
         return 0;
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t object = event_object (tree, &event, &verdict, self->node_name, now_ns);
-    keep (self, &object, (uint64_t) verdict.name_ns);
-    if (self->sink)
-        event_sink_add (self->sink, &object, (uint64_t) verdict.name_ns, verdict.is_again);
-    return 0;
-}
-
-static void
-append_kept (tree_t *tree, node_t *items, const kept_t *kept)
-{
-    fault_t fault = { 0 };
-    if (!kept->bytes)
-        return;
-    OWNED (tree_destroy) tree_t *object = tree_unpack (kept->bytes, kept->size, &fault);
-    if (object)
-        node_append (tree, items, node_copy (tree, tree_root (object)));
-    else
-        LOG_ERROR ("Event not listed err=%s", fault.text);
-}
-
-static int
-on_list (void *state, const message_t *message, fault_t *fault)
-{
-    (void) fault;
-    recorder_t *self = state;
-    OWNED (tree_destroy) tree_t *tree = tree_new();
-    node_t items = node_array();
-    for (size_t i = 0; i < KEPT_MAX; i++)
-        append_kept (tree, &items, &self->kept[(self->next + i) % KEPT_MAX]);
-    node_t body = node_map();
-    node_set (tree, &body, "items", items);
-    actor_reply (self->actor, message, &body);
+    event_sink_add (self->sink, &object, (uint64_t) verdict.name_ns, verdict.is_again);
     return 0;
 }
 
@@ -141,8 +82,6 @@ static void
 stop (void **self_p)
 {
     recorder_t *self = *self_p;
-    for (size_t i = 0; i < KEPT_MAX; i++)
-        free (self->kept[i].bytes);
     event_correlator_destroy (&self->correlator);
     event_sink_destroy (&self->sink);
     free (self->node_name);
@@ -152,14 +91,13 @@ stop (void **self_p)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_EVENT_RECORD, on_record },
-    { MSG_EVENT_LIST, on_list },
     { MSG_ACTOR_UP, on_actor_up },
     { 0 },
 };
 
 const actor_class_t event_recorder_class = {
     .name = "event-recorder",
-    .about = "merges, logs, sends and keeps events",
+    .about = "logs, merges and sends events",
     .hears_of = API_CLIENT,
     .handlers = HANDLERS,
     .start = start,

@@ -300,22 +300,15 @@ on_inotify (void *state, int fd, short events, void *context)
 // ---- messages ----
 
 static int
-on_ask (void *state, const message_t *message, fault_t *fault)
-{
-    (void) message, (void) fault;
-    send_pods (state);
-    return 0;
-}
-
-static int
 on_actor_up (void *state, const message_t *message, fault_t *fault)
 {
+    (void) fault;
     watcher_t *self = state;
     const char *class = node_get_text (message->body, "class", "");
     if (streq (class, "pod-manager"))
-        return on_ask (state, message, fault);
-    // A worker that starts anew says again what its pod uses.
-    manifest_objects_forget (self->objects, node_get_text (message->body, "name", ""));
+        send_pods (self);
+    else // a worker that starts anew says again what its pod uses
+        manifest_objects_forget (self->objects, node_get_text (message->body, "name", ""));
     return 0;
 }
 
@@ -330,7 +323,6 @@ on_object_watch (void *state, const message_t *message, fault_t *fault)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_ACTOR_UP, on_actor_up },
-    { MSG_SOURCE_LIST, on_ask },
     { MSG_OBJECT_WATCH, on_object_watch },
     { 0 },
 };

@@ -24,7 +24,6 @@ M(REQUEST_CANCEL, "request.cancel", "*", "*", "id:int", "-", "the sender no long
 M(BUS_UNDELIVERABLE, "bus.undeliverable", "bus", "*", "to:text type:text reason:text", "-", "a message reached nobody; answers requests as a fault") \
 M(BUS_STATS, "bus.stats", "*", "bus", "", "messages:list tapped:int", "counters: per type {type count bytes undeliverable full}; how many messages taps were shown") \
 M(SOURCE_PODS, "source.pods", "manifest-watcher", "pod-manager", "source:text pods:list", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated") \
-M(SOURCE_LIST, "source.list", "pod-manager", "manifest-watcher", "", "-", "send SOURCE_PODS again") \
 M(SOURCE_POD, "source.pod", "api-watcher", "pod-manager", "source:text uid:text pod:map?", "-", "one pod of a source changed or is new; without pod: it is gone from the source") \
 M(POD_SYNC, "pod.sync", "pod-manager", "pod-worker/*", "pod:map terminate:bool grace:int? reason:text? message:text? runtime_only:bool? status:map? resize:map? resized:bool?", "-", "the pod as it should be, with the resources it has been given; resize: why it does not get those it asks for {reason message}; resized: it was given others than at first; terminate: stop it, at most `grace` seconds; status: the last one known") \
 M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map? finished:bool running:bool? pod:map?", "-", "the status as it is; running: false when no container of a pod that is over runs any more; finished: the pod was to go and nothing of it is left on the node; pod: for a manager that starts anew") \
@@ -61,7 +60,6 @@ M(PROBE_SET, "probe.set", "pod-worker/*", "probe-manager", "pod_uid:text pod:map
 M(PROBE_RESULT, "probe.result", "probe-manager", "pod-worker/*", "container:text id:text probe:text result:text message:text?", "-", "a probe's published result changed: liveness readiness startup; success failure") \
 M(HOOK_RUN, "hook.run", "pod-worker/*", "probe-manager", "pod:map pod_ip:text? container:text id:text handler:map", "", "run a lifecycle handler; a failure comes back as a fault") \
 M(EVENT_RECORD, "event.record", "*", "event-recorder", "object:map type:text reason:text message:text", "-", "an Event: object is an ObjectReference") \
-M(EVENT_LIST, "event.list", "*", "event-recorder", "", "items:list", "the events recorded lately") \
 M(CRI_VERSION, "cri.Version", "*", "runtime", "=VersionRequest", "=VersionResponse", "CRI") \
 M(CRI_RUN_POD_SANDBOX, "cri.RunPodSandbox", "*", "runtime", "=RunPodSandboxRequest", "=RunPodSandboxResponse", "CRI") \
 M(CRI_STOP_POD_SANDBOX, "cri.StopPodSandbox", "*", "runtime", "=StopPodSandboxRequest", "=StopPodSandboxResponse", "CRI") \

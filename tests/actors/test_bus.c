@@ -48,7 +48,7 @@ on_stats (void *state, const message_t *message, fault_t *fault)
     echo_t *self = state;
     context_t context = { return_address_new (message) };
     const char *whom = "nobody";
-    actor_request (self->actor, whom, MSG_SOURCE_LIST, NULL, 0, forward_fault, &context,
+    actor_request (self->actor, whom, MSG_ACTOR_ALIVE, NULL, 0, forward_fault, &context,
                    sizeof context);
     return 0;
 }
@@ -59,7 +59,7 @@ on_state (void *state, const message_t *message, fault_t *fault)
     (void) fault;
     echo_t *self = state;
     context_t context = { return_address_new (message) };
-    actor_request (self->actor, "silent", MSG_EVENT_LIST, NULL, 50, forward_fault, &context,
+    actor_request (self->actor, "silent", MSG_POD_KNOWN, NULL, 50, forward_fault, &context,
                    sizeof context);
     return 0;
 }
@@ -114,7 +114,7 @@ a_request_that_no_handler_takes_is_a_fault (void **state)
     OWNED (stage_destroy) stage_t *stage = stage_new();
     stage_actor (stage, &ECHO, "echo", NULL);
     peer_t *peer = stage_peer (stage, "peer");
-    uint64_t id = peer_request (peer, "echo", MSG_EVENT_LIST, NULL);
+    uint64_t id = peer_request (peer, "echo", MSG_POD_KNOWN, NULL);
     OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
     assert_int_equal (reply->envelope.fault_code, FAULT_UNIMPLEMENTED);
 }
@@ -125,10 +125,10 @@ a_message_to_nobody_comes_back (void **state)
     (void) state;
     OWNED (stage_destroy) stage_t *stage = stage_new();
     peer_t *peer = stage_peer (stage, "peer");
-    peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
+    peer_send (peer, "nobody", MSG_ACTOR_ALIVE, NULL);
     OWNED (received_destroy) received_t *back = peer_expect (peer, MSG_BUS_UNDELIVERABLE);
     assert_string_equal (node_get_text (back->body, "to", ""), "nobody");
-    assert_string_equal (node_get_text (back->body, "type", ""), "source.list");
+    assert_string_equal (node_get_text (back->body, "type", ""), "actor.alive");
 }
 
 static void
@@ -153,11 +153,11 @@ a_request_without_answer_ends_at_its_deadline_and_is_cancelled (void **state)
     peer_t *peer = stage_peer (stage, "peer");
     peer_t *silent = stage_peer (stage, "silent");
     // A message from it first, or the bus may not know the peer yet.
-    peer_send (silent, "peer", MSG_SOURCE_LIST, NULL);
-    OWNED (received_destroy) received_t *hello = peer_expect (peer, MSG_SOURCE_LIST);
+    peer_send (silent, "peer", MSG_ACTOR_ALIVE, NULL);
+    OWNED (received_destroy) received_t *hello = peer_expect (peer, MSG_ACTOR_ALIVE);
     assert_non_null (hello);
     uint64_t id = peer_request (peer, "echo", MSG_RUNTIME_STATE_GET, NULL);
-    OWNED (received_destroy) received_t *asked = peer_expect (silent, MSG_EVENT_LIST);
+    OWNED (received_destroy) received_t *asked = peer_expect (silent, MSG_POD_KNOWN);
     OWNED (received_destroy) received_t *cancel = peer_expect (silent, MSG_REQUEST_CANCEL);
     assert_int_equal (node_get_int (cancel->body, "id", 0), asked->envelope.id);
     OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
@@ -217,7 +217,7 @@ the_bus_counts_and_shows_nothing_without_a_tap (void **state)
     (void) state;
     OWNED (stage_destroy) stage_t *stage = stage_new();
     peer_t *peer = stage_peer (stage, "peer");
-    peer_send (peer, "nobody", MSG_SOURCE_LIST, NULL);
+    peer_send (peer, "nobody", MSG_ACTOR_ALIVE, NULL);
     uint64_t id = peer_request (peer, "bus", MSG_BUS_STATS, NULL);
     OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
     const node_t *row = node_item (node_get (reply->body, "messages"), 0);
@@ -246,7 +246,7 @@ a_request_to_an_actor_that_ended_is_unavailable (void **state)
     peer_t *nobody = stage_peer (stage, "nobody"); // who is asked, and does not answer
     int64_t before_ms = clock_monotonic_ms() - 1;
     uint64_t id = peer_request (peer, "echo", MSG_BUS_STATS, NULL);
-    OWNED (received_destroy) received_t *asked = peer_expect (nobody, MSG_SOURCE_LIST);
+    OWNED (received_destroy) received_t *asked = peer_expect (nobody, MSG_ACTOR_ALIVE);
     tell_down (peer, "nobody", before_ms); // an earlier one of that name
     tell_down (peer, "another", INT64_MAX);
     uint64_t other = peer_request (peer, "echo", MSG_POD_LIST, NULL);

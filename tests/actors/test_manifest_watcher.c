@@ -324,14 +324,12 @@ the_time_of_first_sight_stays_while_the_content_does (void **state)
 }
 
 static void
-who_asks_or_has_just_started_is_told_again (void **state)
+who_has_just_started_is_told_again (void **state)
 {
     (void) state;
     OWNED (scene_destroy) scene_t scene = scene_new();
     put_pod (&scene, "a.yaml", "a", "i:1");
     watch (&scene, scene.manifests, 60000);
-    check_pods (&scene, "a=i:1");
-    peer_send (scene.manager, "manifest-watcher", MSG_SOURCE_LIST, NULL);
     check_pods (&scene, "a=i:1");
     peer_t *supervisor = stage_peer (scene.stage, "supervisor");
     peer_send_json (supervisor, "manifest-watcher", MSG_ACTOR_UP,
@@ -470,7 +468,7 @@ main (void)
         cmocka_unit_test (every_document_of_a_file_counts),
         cmocka_unit_test (of_two_pods_with_one_name_the_first_file_counts),
         cmocka_unit_test (the_time_of_first_sight_stays_while_the_content_does),
-        cmocka_unit_test (who_asks_or_has_just_started_is_told_again),
+        cmocka_unit_test (who_has_just_started_is_told_again),
         cmocka_unit_test (pods_are_complete_and_bound_to_the_node),
         cmocka_unit_test (workers_hear_of_the_objects_their_pods_use),
         cmocka_unit_test (a_bad_object_keeps_what_it_said),
