@@ -236,8 +236,8 @@ static tree_t *
 read_answer (const http_response_t *response, const fault_t *fault, char **text_p)
 {
     fault_t syntax = { 0 };
-    if (fault) {
-        *text_p = text_copy (fault->text);
+    if (fault || !response) {
+        *text_p = text_copy (fault ? fault->text : "no answer");
         return NULL;
     }
     tree_t *tree = json_read (response->body, response->body_size, &syntax);
