@@ -83,16 +83,21 @@ tap_socket (tap_t *self)
     return self->socket;
 }
 
-void
+bool
 tap_read (tap_t *self)
 {
     OWNED (zframe_destroy) zframe_t *frame = zframe_recv (self->socket);
     if (!frame || zframe_size (frame) == 0)
-        return;
-    if (zframe_data (frame)[0] == 1)
-        self->subscriptions++;
-    else if (self->subscriptions > 0)
-        self->subscriptions--;
+        return false;
+    if (zframe_data (frame)[0] != 1) {
+        if (self->subscriptions > 0)
+            self->subscriptions--;
+        return false;
+    }
+    self->subscriptions++;
+    const char *list = message_name (MSG_ACTOR_LIST);
+    size_t size = zframe_size (frame) - 1;
+    return size == strlen (list) && memcmp (zframe_data (frame) + 1, list, size) == 0;
 }
 
 bool

@@ -18,8 +18,10 @@ void tap_destroy (tap_t **self_p);
 /* The socket, to be polled for subscriptions; borrowed. */
 zsock_t *tap_socket (tap_t *self);
 
-/* Takes one subscription or its end from the socket. */
-void tap_read (tap_t *self);
+/* Takes one subscription or its end from the socket. Returns true when it was one to exactly
+   `actor.list`: a tap that wants to know who runs. The bus then asks the supervisor, and the answer
+   passes the tap like any message; subscribing again asks again. */
+bool tap_read (tap_t *self);
 
 /* True while somebody subscribes to anything. */
 bool tap_is_attached (const tap_t *self);

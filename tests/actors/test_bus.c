@@ -341,6 +341,43 @@ the_bus_shows_masked_messages_while_a_tap_is_attached (void **state)
     rmdir (place);
 }
 
+/* Waits for a message of that type on the tap; its body, owned. */
+static tree_t *
+expect_shown (zsock_t *tap, const char *type, bool is_reply)
+{
+    for (;;) {
+        OWNED (zmsg_destroy) zmsg_t *shown = zmsg_recv (tap);
+        assert_non_null (shown);
+        OWNED (free_text) char *topic = zmsg_popstr (shown);
+        fault_t fault = { 0 };
+        OWNED (tree_destroy) tree_t *head = body_unpack (zmsg_first (shown), &fault);
+        assert_non_null (head);
+        if (streq (topic, type) && (node_get_int (tree_root (head), "re", 0) != 0) == is_reply)
+            return body_unpack (zmsg_last (shown), &fault);
+    }
+}
+
+static void
+a_tap_that_subscribes_to_the_list_of_actors_sees_it_each_time (void **state)
+{
+    (void) state;
+    const char *endpoint = "inproc://tap-of-list";
+    OWNED (stage_destroy) stage_t *stage = stage_new_with_tap (endpoint);
+    peer_t *supervisor = stage_peer (stage, "supervisor");
+    assert_int_equal (ask_tapped (supervisor), 0); // the bus knows it now
+    OWNED (zsock_destroy) zsock_t *tap = zsock_new_sub (endpoint, "actor.list");
+    zsock_set_rcvtimeo (tap, PEER_DEADLINE_MS);
+    for (int i = 0; i < 2; i++) {
+        OWNED (received_destroy) received_t *asked = peer_expect (supervisor, MSG_ACTOR_LIST);
+        peer_reply_json (supervisor, asked, "{\"actors\":[{\"name\":\"runtime\"}]}");
+        OWNED (tree_destroy) tree_t *body = expect_shown (tap, "actor.list", true);
+        const node_t *actor = node_item (node_get (tree_root (body), "actors"), 0);
+        assert_string_equal (node_get_text (actor, "name", ""), "runtime");
+        zsock_set_unsubscribe (tap, "actor.list");
+        zsock_set_subscribe (tap, "actor.list");
+    }
+}
+
 int
 main (void)
 {
@@ -356,6 +393,7 @@ main (void)
         cmocka_unit_test (the_bus_counts_and_shows_nothing_without_a_tap),
         cmocka_unit_test (a_request_to_an_actor_that_ended_is_unavailable),
         cmocka_unit_test (the_bus_shows_masked_messages_while_a_tap_is_attached),
+        cmocka_unit_test (a_tap_that_subscribes_to_the_list_of_actors_sees_it_each_time),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

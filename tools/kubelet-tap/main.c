@@ -3,6 +3,7 @@
 #include "cubelet/envelope.h"
 #include "cubelet/memory.h"
 #include "view.h"
+#include "web.h"
 #include <czmq.h>
 #include <fnmatch.h>
 #include <getopt.h>
@@ -24,6 +25,8 @@ static const char HELP[] =
     "  --stats            counts, rates and latencies per type, refreshed in place; into a file\n"
     "                     or pipe once, at the end (Ctrl-C, --seconds or --count)\n"
     "  --sequence POD     a sequence diagram of one pod's life (POD: its name, or part of it)\n"
+    "  --web[=PORT]       a page with all this as a live picture, for a browser on this machine:\n"
+    "                     http://127.0.0.1:PORT/ (10270; 0: any free port); prints its address\n"
     "  --seconds N        end after so many seconds\n"
     "  --count N          end after so many messages\n"
     "  --socket-dir DIR   where the agent's sockets are (its --socket-dir; /run/cubelet)\n"
@@ -42,6 +45,8 @@ typedef struct {
     view_options_t view;
     const char *socket_dir;
     int64_t seconds, count;
+    bool has_web;
+    int web_port;
 } options_t;
 
 enum {
@@ -52,7 +57,8 @@ enum {
     OPT_SEQUENCE,
     OPT_SECONDS,
     OPT_COUNT,
-    OPT_DIR
+    OPT_DIR,
+    OPT_WEB
 };
 
 static const struct option OPTIONS[] = {
@@ -64,6 +70,7 @@ static const struct option OPTIONS[] = {
     { "seconds", required_argument, NULL, OPT_SECONDS },
     { "count", required_argument, NULL, OPT_COUNT },
     { "socket-dir", required_argument, NULL, OPT_DIR },
+    { "web", optional_argument, NULL, OPT_WEB },
     { "help", no_argument, NULL, 'h' },
     { 0 },
 };
@@ -81,10 +88,23 @@ number (const char *name, const char *text)
     return value;
 }
 
+/* A port, 0 for any free one, or the end of the program. */
+static int
+port_number (const char *text)
+{
+    char *end;
+    long value = strtol (text, &end, 10);
+    if (end == text || *end || value < 0 || value > UINT16_MAX) {
+        fprintf (stderr, "kubelet-tap: --web takes a port from 0 to 65535, not \"%s\"\n", text);
+        exit (1);
+    }
+    return (int) value;
+}
+
 static options_t
 read_options (int argc, char **argv)
 {
-    options_t options = { .socket_dir = "/run/cubelet" };
+    options_t options = { .socket_dir = "/run/cubelet", .web_port = WEB_PORT };
     for (int option; (option = getopt_long (argc, argv, "h", OPTIONS, NULL)) != -1;) {
         switch (option) {
         case OPT_TYPE: options.view.type = optarg; break;
@@ -95,6 +115,11 @@ read_options (int argc, char **argv)
         case OPT_SECONDS: options.seconds = number ("seconds", optarg); break;
         case OPT_COUNT: options.count = number ("count", optarg); break;
         case OPT_DIR: options.socket_dir = optarg; break;
+        case OPT_WEB:
+            options.has_web = true;
+            if (optarg)
+                options.web_port = port_number (optarg);
+            break;
         case 'h': fputs (HELP, stdout); exit (0);
         default: fputs ("See kubelet-tap --help.\n", stderr); exit (1);
         }
@@ -102,6 +127,11 @@ read_options (int argc, char **argv)
     if (optind < argc) {
         fprintf (stderr, "kubelet-tap: unexpected argument \"%s\"; see kubelet-tap --help\n",
                  argv[optind]);
+        exit (1);
+    }
+    if (options.has_web
+        && (options.view.json || options.view.stats || options.view.sequence || options.count)) {
+        fputs ("kubelet-tap: --web goes with --type, --actor and --seconds only\n", stderr);
         exit (1);
     }
     struct winsize size;
@@ -152,16 +182,23 @@ typedef struct {
     options_t options;
     view_stats_t *stats;
     view_sequence_t *sequence;
+    web_t *web;
+    zsock_t *socket;
+    zactor_t *monitor;
     int64_t shown;
 } program_t;
 
 static void
 show (program_t *self, const shown_t *message)
 {
+    if (self->web)
+        web_look (self->web, message);
     if (!is_wanted (&self->options.view, message))
         return;
     self->shown++;
-    if (self->stats)
+    if (self->web)
+        web_add (self->web, message);
+    else if (self->stats)
         view_stats_add (self->stats, message);
     else if (self->sequence)
         view_sequence_add (self->sequence, message);
@@ -169,14 +206,14 @@ show (program_t *self, const shown_t *message)
         view_json (message);
     else
         view_line (&self->options.view, message);
-    if (!self->stats)
+    if (!self->stats && !self->web)
         fflush (stdout);
 }
 
 static void
-receive (program_t *self, zsock_t *socket)
+receive (program_t *self)
 {
-    OWNED (zmsg_destroy) zmsg_t *frames = zmsg_recv (socket);
+    OWNED (zmsg_destroy) zmsg_t *frames = zmsg_recv (self->socket);
     if (!frames || zmsg_size (frames) != 3)
         return;
     fault_t fault = { 0 };
@@ -207,16 +244,19 @@ receive (program_t *self, zsock_t *socket)
 
 /* The agent came or went. */
 static void
-tell_connection (zactor_t *monitor, const options_t *options)
+tell_connection (program_t *self)
 {
-    OWNED (zmsg_destroy) zmsg_t *event = zmsg_recv (monitor);
+    OWNED (zmsg_destroy) zmsg_t *event = zmsg_recv (self->monitor);
     OWNED (free_text) char *name = event ? zmsg_popstr (event) : NULL;
     if (!name)
         return;
-    if (streq (name, "CONNECTED"))
-        fprintf (stderr, "kubelet-tap: attached to %s/tap.sock\n", options->socket_dir);
+    bool is_there = streq (name, "CONNECTED");
+    if (is_there)
+        fprintf (stderr, "kubelet-tap: attached to %s/tap.sock\n", self->options.socket_dir);
     else
         fputs ("kubelet-tap: the agent is gone; waiting for it to come back\n", stderr);
+    if (self->web)
+        web_set_agent (self->web, is_there);
 }
 
 /* Milliseconds to wait for input: until the next table (-1: there is none), or the end. */
@@ -235,21 +275,21 @@ wait_ms (const program_t *self, int64_t end_ms, int64_t next_table_ms)
 }
 
 static void
-run (program_t *self, zsock_t *socket, zactor_t *monitor)
+run (program_t *self)
 {
     int64_t end_ms = clock_monotonic_ms() + self->options.seconds * 1000;
     int64_t next_table_ms = clock_monotonic_ms() + STATS_EVERY_MS;
     bool refreshes = self->stats && self->options.view.is_terminal;
-    OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (socket, monitor, NULL);
+    OWNED (zpoller_destroy) zpoller_t *poller = zpoller_new (self->socket, self->monitor, NULL);
     while (!self->options.count || self->shown < self->options.count) {
         if (self->options.seconds && clock_monotonic_ms() >= end_ms)
             break;
         int wait = wait_ms (self, end_ms, refreshes ? next_table_ms : -1);
         void *ready = zpoller_wait (poller, wait);
-        if (ready == socket)
-            receive (self, socket);
+        if (ready == self->socket)
+            receive (self);
         else if (ready)
-            tell_connection (monitor, &self->options);
+            tell_connection (self);
         else if (zpoller_terminated (poller))
             break;
         if (refreshes && clock_monotonic_ms() >= next_table_ms) {
@@ -261,22 +301,65 @@ run (program_t *self, zsock_t *socket, zactor_t *monitor)
         view_stats_print (self->stats, &self->options.view);
 }
 
+static void
+read_tap (void *context)
+{
+    receive (context);
+}
+
+static void
+read_monitor (void *context)
+{
+    tell_connection (context);
+}
+
+static void
+serve (program_t *self)
+{
+    web_sources_t sources = { .tap = self->socket,
+                              .monitor = self->monitor,
+                              .read_tap = read_tap,
+                              .read_monitor = read_monitor,
+                              .context = self };
+    web_run (self->web, &sources, self->options.seconds);
+}
+
+/* Makes the view that was asked for. Returns 0, or -1 after it has said why not. */
+static int
+make_view (program_t *self)
+{
+    const options_t *options = &self->options;
+    if (options->view.stats)
+        self->stats = view_stats_new();
+    if (options->view.sequence)
+        self->sequence = view_sequence_new (&options->view);
+    if (!options->has_web)
+        return 0;
+    fault_t fault = { 0 };
+    self->web = web_new (options->web_port, options->socket_dir, &fault);
+    if (!self->web) {
+        fprintf (stderr, "kubelet-tap: %s\n", fault.text);
+        return -1;
+    }
+    printf ("%s\n", web_url (self->web));
+    fflush (stdout);
+    return 0;
+}
+
 int
 main (int argc, char **argv)
 {
     program_t self = { .options = read_options (argc, argv) };
-    zactor_t *monitor = NULL;
-    zsock_t *socket = attach (&self.options, &monitor);
-    if (!socket)
-        return 1;
-    if (self.options.view.stats)
-        self.stats = view_stats_new();
-    if (self.options.view.sequence)
-        self.sequence = view_sequence_new (&self.options.view);
-    run (&self, socket, monitor);
+    self.socket = attach (&self.options, &self.monitor);
+    int result = self.socket && make_view (&self) == 0 ? 0 : 1;
+    if (self.web)
+        serve (&self);
+    else if (result == 0)
+        run (&self);
+    web_destroy (&self.web);
     view_stats_destroy (&self.stats);
     view_sequence_destroy (&self.sequence);
-    zactor_destroy (&monitor);
-    zsock_destroy (&socket);
-    return 0;
+    zactor_destroy (&self.monitor);
+    zsock_destroy (&self.socket);
+    return result;
 }

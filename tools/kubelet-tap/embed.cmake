@@ -1,0 +1,13 @@
+# cmake -DOUTPUT=FILE.c -DFILES=A;B -P embed.cmake: files as arrays of bytes (web_files.h).
+set (ARRAYS "")
+set (ROWS "")
+set (NUMBER 0)
+foreach (FILE ${FILES})
+    file (READ ${FILE} HEX HEX)
+    string (REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," BYTES "${HEX}")
+    get_filename_component (NAME ${FILE} NAME)
+    string (APPEND ARRAYS "static const unsigned char FILE_${NUMBER}[] = { ${BYTES} };\n")
+    string (APPEND ROWS "    { \"${NAME}\", FILE_${NUMBER}, sizeof FILE_${NUMBER} },\n")
+    math (EXPR NUMBER "${NUMBER} + 1")
+endforeach ()
+file (WRITE ${OUTPUT} "#include \"web_files.h\"\n\n${ARRAYS}\nconst web_file_t WEB_FILES[] = {\n${ROWS}    { 0 },\n};\n")
