@@ -17,6 +17,7 @@
 #include "cubelet/supervisor.h"
 #include "image_puller/docker_config.h"
 #include "launch.h"
+#include "process.h"
 #include "subids.h"
 
 /* An actor's stack: handlers are shallow, the deepest are the converters (TREE_DEPTH_MAX) and
@@ -110,13 +111,14 @@ read_credential_providers (const kubelet_options_t *options, launch_t *launch, f
 static int
 run (const kubelet_options_t *options, fault_t *fault)
 {
-    log_set_verbosity ((int) options->config.logging.verbosity);
+    process_set_log (&options->config);
     if (make_directories (options, fault) < 0 || take_lock (options, fault) < 0)
         return -1;
     node_facts_t facts = { 0 };
     if (node_facts_read (options, options->tree, &facts, fault) < 0)
         return -1;
     LOG_INFO ("Kubelet version version=%s node=%s", kubelet_version_text(), facts.node_name);
+    process_set_limits (&options->config);
     warn_of_what_is_missing (options);
     launch_t launch = {
         .config = &options->config,

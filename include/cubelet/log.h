@@ -9,9 +9,25 @@
 
 typedef enum { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR, LOG_LEVEL_FATAL } log_level_t;
 
+typedef enum { LOG_FORMAT_TEXT, LOG_FORMAT_JSON } log_format_t;
+
 /* Sets what LOG_V shows: 0 (default) to 10, as --v. Any thread. */
 void log_set_verbosity (int verbosity);
-bool log_is_verbose (int verbosity);
+
+/* How much LOG_V shows in source files whose name without ".c" matches `pattern` (fnmatch), where
+   that is more than the verbosity: klog's --vmodule. Copied; the first pattern that matches counts.
+   Before there are threads. */
+void log_add_module (const char *pattern, int verbosity);
+
+/* Forgets all patterns. While there is only one thread. */
+void log_clear_modules (void);
+
+/* True when LOG_V (verbosity, ...) in this source file shows its line. */
+bool log_is_verbose (const char *file, int verbosity);
+
+/* How lines look (`logging.format`); text by default. Before there are threads. With
+   LOG_FORMAT_JSON each line is an object as log_json.h makes it, without a priority. */
+void log_set_format (log_format_t format);
 
 #undef LOG_INFO
 #undef LOG_WARNING
@@ -27,6 +43,6 @@ void log_write (log_level_t level, const char *file, int line, const char *forma
 /* Details for who asked with --v=N. */
 #define LOG_V(verbosity, ...)                                                                      \
     do {                                                                                           \
-        if (log_is_verbose (verbosity))                                                            \
+        if (log_is_verbose (__FILE__, verbosity))                                                  \
             log_write (LOG_LEVEL_INFO, __FILE__, __LINE__, __VA_ARGS__);                           \
     } while (0)

@@ -122,14 +122,45 @@ details_are_shown_to_who_asked_for_them (void **state)
     (void) state;
     char out[1024];
     log_set_verbosity (2);
-    assert_true (log_is_verbose (0) && log_is_verbose (2));
-    assert_false (log_is_verbose (3));
+    assert_true (log_is_verbose (__FILE__, 0) && log_is_verbose (__FILE__, 2));
+    assert_false (log_is_verbose (__FILE__, 3));
     catch_lines();
     LOG_V (2, "seen");
     LOG_V (3, "unseen");
     caught_text (out, sizeof out);
     log_set_verbosity (0);
     assert_string_equal (behind_head (out), "seen\n");
+}
+
+static void
+a_module_may_say_more_than_the_rest (void **state)
+{
+    (void) state;
+    log_add_module ("pod_*", 4);
+    log_add_module ("pod_plan", 9); // the first one counts
+    assert_true (log_is_verbose ("../actors/pod_manager.c", 4));
+    assert_false (log_is_verbose ("../actors/pod_manager.c", 5));
+    assert_false (log_is_verbose ("pod_plan.c", 5));
+    assert_false (log_is_verbose ("../pod_x/worker.c", 1));
+    log_clear_modules();
+    assert_false (log_is_verbose ("../actors/pod_manager.c", 4));
+}
+
+static void
+a_line_may_be_a_json_object (void **state)
+{
+    (void) state;
+    char out[1024];
+    setenv ("JOURNAL_STREAM", "8:1", 1);
+    log_set_format (LOG_FORMAT_JSON);
+    catch_lines();
+    log_write (LOG_LEVEL_INFO, "/some/where/pod_manager.c", 120, "Pod added pod=%s", "a/b");
+    caught_text (out, sizeof out);
+    log_set_format (LOG_FORMAT_TEXT);
+    unsetenv ("JOURNAL_STREAM");
+    assert_int_equal (strncmp (out, "{\"ts\":", 6), 0);
+    assert_non_null (strstr (out, ",\"caller\":\"pod_manager.c:120\",\"msg\":\"Pod added\","
+                                  "\"v\":0,\"pod\":\"a/b\"}\n"));
 }
 
 int
@@ -141,6 +172,8 @@ main (void)
         cmocka_unit_test (control_characters_are_escaped),
         cmocka_unit_test (long_lines_are_cut_but_end),
         cmocka_unit_test (details_are_shown_to_who_asked_for_them),
+        cmocka_unit_test (a_module_may_say_more_than_the_rest),
+        cmocka_unit_test (a_line_may_be_a_json_object),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
