@@ -218,6 +218,7 @@ volume_manager_args (const launch_t *launch, tree_t *tree)
     if (launch->facts->allocatable)
         node_set (tree, &args, "node_allocatable", node_copy (tree, launch->facts->allocatable));
     node_set_int (tree, &args, "node_allocatable_memory", allocatable_memory (launch));
+    node_set_bool (tree, &args, "has_csi", !launch->is_standalone);
     node_set_int (tree, &args, "userns_first", launch->userns_first);
     node_set_int (tree, &args, "userns_total", launch->userns_total);
     if (launch->facts->userns_length)
@@ -230,6 +231,14 @@ node_name_args (const launch_t *launch, tree_t *tree)
 {
     node_t args = node_map();
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    return args;
+}
+
+static node_t
+csi_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_name_args (launch, tree);
+    node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
     return args;
 }
 
@@ -396,6 +405,7 @@ static const struct {
     { &runtime_class, runtime_args },
     { &image_puller_class, image_puller_args },
     { &volume_manager_class, volume_manager_args },
+    { &csi_manager_class, csi_manager_args, has_api_server },
     { &resource_manager_class, resource_manager_args },
     { &probe_manager_class, node_name_args },
     { &log_rotator_class, log_rotator_args },

@@ -2,42 +2,22 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/go_text.h"
 #include "cubelet/memory.h"
+#include "cubelet/mounts.h"
 #include "cubelet/path_element.h"
 #include "cubelet/pod_names.h"
 #include "cubelet/volume_claim.h"
-#include "mounts.h"
-#include "ownership.h"
 #include "safe_path.h"
 #include "volume_plugin.h"
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-
-/* How long giving a volume to a group keeps other messages waiting. */
-#define OWNERSHIP_SLICE_MS 10
 
 static int
 set_errno_fault (const char *what, const char *path, fault_t *fault)
 {
     char error[GO_ERRNO_MAX];
     return fault_set (fault, FAULT_INTERNAL, "%s %s: %s", what, path, go_errno (errno, error));
-}
-
-/* The volume's directory without links, if something is mounted right there. */
-static bool
-is_bound (const char *path, tree_t *tree)
-{
-    mount_table_t mounts;
-    fault_t ignored = { 0 };
-    OWNED (free_text) char *real = realpath (path, NULL);
-    if (!real || mounts_read (real, tree, &mounts, &ignored) < 0)
-        return false;
-    for (size_t i = 0; i < mounts.count; i++)
-        if (strcmp (mounts.items[i].path, real) == 0)
-            return true;
-    return false;
 }
 
 static int
@@ -52,7 +32,7 @@ bind_directory (volume_job_t *job, const char *from, fault_t *fault)
     flags |= job->is_claim_read_only ? MS_RDONLY : 0;
     if (make_directory (job->path, 0750, fault) < 0)
         return -1;
-    if (is_bound (job->path, job->tree))
+    if (mounts_is_mounted (job->path, job->tree))
         return 0;
     if (mount (from, job->path, NULL, MS_BIND | MS_REC, NULL) < 0)
         return set_errno_fault ("mount failed:", job->path, fault);
@@ -64,46 +44,6 @@ bind_directory (volume_job_t *job, const char *from, fault_t *fault)
         return -1;
     }
     return 0;
-}
-
-// ---- fsGroup ----
-
-static void
-destroy_ownership (void **work_p)
-{
-    ownership_destroy ((ownership_t **) work_p);
-}
-
-static void
-continue_ownership (void *state, void *context)
-{
-    (void) state;
-    volume_job_t *job = context;
-    if (ownership_step (job->work, OWNERSHIP_SLICE_MS))
-        volume_job_ended (job, NULL);
-    else
-        actor_timer (job->host->actor, 0, continue_ownership, job);
-}
-
-/* Gives the volume to the pod's group; a large one takes its time. */
-static int
-give_to_group (volume_job_t *job, fault_t *fault)
-{
-    const pod_security_context_t *security = &job->pod->spec.security_context;
-    if (!security->fs_group.set || job->is_claim_read_only)
-        return 0;
-    ownership_t *work = ownership_new (job->path, security->fs_group.value, false,
-                                       security->fs_group_change_policy, fault);
-    if (!work)
-        return fault->code ? -1 : 0;
-    if (ownership_step (work, OWNERSHIP_SLICE_MS)) {
-        ownership_destroy (&work);
-        return 0;
-    }
-    job->work = work;
-    job->destroy_work = destroy_ownership;
-    actor_timer (job->host->actor, 0, continue_ownership, job);
-    return VOLUME_PENDING;
 }
 
 // ---- devices ----
@@ -150,7 +90,7 @@ local_setup (volume_job_t *job, fault_t *fault)
     if (!S_ISDIR (file.st_mode))
         return fault_set (fault, FAULT_UNIMPLEMENTED,
                           "path %s is not a directory: local devices are not formatted", path);
-    return bind_directory (job, path, fault) < 0 ? -1 : give_to_group (job, fault);
+    return bind_directory (job, path, fault) < 0 ? -1 : volume_give_to_group (job, fault);
 }
 
 int

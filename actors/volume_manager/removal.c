@@ -2,17 +2,20 @@
  */
 #include "cubelet/go_text.h"
 #include "cubelet/memory.h"
+#include "cubelet/mounts.h"
 #include "cubelet/path_element.h"
 #include "cubelet/pod_names.h"
 #include "cubelet/volume_paths.h"
 #include "manager.h"
-#include "mounts.h"
 #include "tree_removal.h"
 #include <dirent.h>
 #include <string.h>
 
 /* How long deleting keeps other messages waiting. */
 #define REMOVAL_SLICE_MS 10
+
+/* Above the time limits that the csi-manager has for a driver. */
+#define UNMOUNT_DEADLINE_MS 900000
 
 /* A pod's directory on its way out, and who waits for its end. */
 typedef struct {
@@ -22,6 +25,7 @@ typedef struct {
     tree_removal_t *removal;
     uint64_t timer;
     bool keeps_directory; // only the volumes go
+    bool is_begun;
 } removal_t;
 
 /* True when a mount below a pod's directory is one that this actor makes. `place` is its path below
@@ -72,6 +76,18 @@ close_directory (DIR **directory_p)
     *directory_p = NULL;
 }
 
+/* Unmounts the sub paths of a pod; its volumes stay. */
+static int
+begin_unmounting (manager_t *self, const char *uid, fault_t *fault)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text) char *directory = pod_directory (self->real_root, uid);
+    mount_table_t mounts;
+    if (mounts_read (directory, tree, &mounts, fault) < 0)
+        return -1;
+    return unmount_subpaths (&mounts, directory, fault);
+}
+
 /* Lets a plugin unmount all its volumes of a pod. */
 static int
 tear_down_plugin (const volume_plugin_t *plugin, const char *pod_path, fault_t *fault)
@@ -95,9 +111,6 @@ unmount_volumes (manager_t *self, const char *uid, fault_t *fault)
     OWNED (tree_destroy) tree_t *tree = tree_new();
     OWNED (free_text) char *directory = pod_directory (self->real_root, uid);
     mount_table_t mounts;
-    if (mounts_read (directory, tree, &mounts, fault) < 0
-        || unmount_subpaths (&mounts, directory, fault) < 0)
-        return -1;
     for (size_t i = 0; i < VOLUME_PLUGIN_COUNT; i++)
         if (VOLUME_PLUGINS[i].teardown
             && tear_down_plugin (&VOLUME_PLUGINS[i], directory, fault) < 0)
@@ -168,7 +181,7 @@ continue_removal (void *state, void *context)
 }
 
 static void
-start_removal (removal_t *self)
+remove_volumes (removal_t *self)
 {
     manager_t *manager = self->manager;
     fault_t fault = { 0 };
@@ -182,11 +195,57 @@ start_removal (removal_t *self)
         continue_removal (manager, self);
 }
 
+static void
+on_drivers_done (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) reply;
+    removal_t *self = zhashx_lookup (((manager_t *) state)->removals, context);
+    if (self && fault)
+        finish_removal (self, fault);
+    else if (self)
+        remove_volumes (self);
+}
+
+static bool
+has_driver_volumes (const removal_t *self)
+{
+    OWNED (free_text)
+    char *path =
+        volume_directory (self->manager->host.root_dir, self->uid, "kubernetes.io~csi", "");
+    OWNED (close_directory) DIR *directory = opendir (path);
+    for (struct dirent *entry; directory && (entry = readdir (directory));)
+        if (entry->d_name[0] != '.')
+            return true;
+    return false;
+}
+
+/* Drivers take away what they have mounted before anything else goes. */
+static void
+start_removal (removal_t *self)
+{
+    manager_t *manager = self->manager;
+    fault_t fault = { 0 };
+    self->is_begun = true;
+    if (begin_unmounting (manager, self->uid, &fault) < 0) {
+        finish_removal (self, &fault);
+        return;
+    }
+    if (!manager->host.has_csi || !has_driver_volumes (self)) {
+        remove_volumes (self);
+        return;
+    }
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "pod_uid", self->uid);
+    actor_request (manager->actor, "csi-manager", MSG_CSI_UNMOUNT, &body, UNMOUNT_DEADLINE_MS,
+                   on_drivers_done, self->uid, strlen (self->uid) + 1);
+}
+
 void
 volume_removal_continue (manager_t *self, const char *uid)
 {
     removal_t *removal = zhashx_lookup (self->removals, uid);
-    if (removal && !removal->removal && !removal->timer)
+    if (removal && !removal->is_begun)
         start_removal (removal);
 }
 

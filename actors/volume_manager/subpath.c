@@ -1,8 +1,8 @@
 #include "subpath.h"
 #include "cubelet/go_text.h"
 #include "cubelet/memory.h"
+#include "cubelet/mounts.h"
 #include "cubelet/path_element.h"
-#include "mounts.h"
 #include "safe_path.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -5,9 +5,10 @@
    a row in plugins.c.
 
    Arguments: {"root_dir": text, "node_allocatable_memory": int (bytes), "node_allocatable": map
-   (resource -> quantity, for resourceFieldRef), "userns_first", "userns_total", "userns_length":
-   int (host ids for pods with hostUsers: false, and how many each gets)}, all optional. Source:
-   reference/node-and-server.md 7, reference/pod-to-cri.md 1 and 5.3. */
+   (resource -> quantity, for resourceFieldRef), "has_csi": bool (there is a csi-manager),
+   "userns_first", "userns_total", "userns_length": int (host ids for pods with hostUsers: false,
+   and how many each gets)}, all optional. Source: reference/node-and-server.md 7,
+   reference/pod-to-cri.md 1 and 5.3. */
 #include "cubelet/actors.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/go_text.h"
@@ -130,6 +131,7 @@ read_args (manager_t *self, fault_t *fault)
     node_t *args = tree_root (self->args);
     self->host.root_dir = text_copy (node_get_text (args, "root_dir", "/var/lib/kubelet"));
     self->host.allocatable_memory = node_get_int (args, "node_allocatable_memory", 0);
+    self->host.has_csi = node_get_bool (args, "has_csi", false);
     self->host.facts.allocatable = node_get (args, "node_allocatable");
     if (self->host.root_dir[0] != '/')
         return fault_set (fault, FAULT_INVALID, "root_dir: must be absolute: %s",

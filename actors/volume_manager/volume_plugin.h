@@ -12,6 +12,7 @@ typedef struct {
     char *root_dir; // "/var/lib/kubelet"
     node_facts_t facts;
     int64_t allocatable_memory; // bytes, 0: not known
+    bool has_csi;               // there is a csi-manager
     bool lacks_noswap;          // the kernel refused tmpfs with noswap
 } volume_host_t;
 
@@ -86,13 +87,16 @@ volume_plugin_find (const node_t *volume, bool is_pv, const node_t **source, fau
 int volume_plugin_run (const volume_plugin_t *plugin, volume_job_t *job, fault_t *fault);
 
 volume_setup_fn empty_dir_setup, host_path_setup, downward_setup, projected_setup, config_map_setup,
-    secret_setup, claim_setup, local_setup;
+    secret_setup, claim_setup, local_setup, csi_setup;
 
 /* Takes away a tmpfs or hugetlbfs, and refuses to touch anything else. */
 volume_teardown_fn memory_teardown;
 
 /* Takes away everything that is mounted right there. */
 volume_teardown_fn bind_teardown;
+
+/* Makes sure that the driver has taken its mount away. */
+volume_teardown_fn csi_teardown;
 
 /* The common end of all plugins whose volumes are files: makes job->path a tmpfs (`in_memory`) or a
    directory, with the places where other volumes are mounted, and the files in it. */
@@ -104,6 +108,9 @@ int volume_write_files (const volume_job_t *job, const payload_t *payload, bool 
    done. Nothing happens when it is. */
 int empty_dir_make (const volume_job_t *job, const char *medium, quantity_t size_limit,
                     const char *notes, fault_t *fault);
+
+/* Gives job->host_path to the pod's fsGroup, if it has one; returns as volume_setup_fn. */
+int volume_give_to_group (volume_job_t *job, fault_t *fault);
 
 /* The permissions of files without a mode of their own: a source's defaultMode, 0644 when unset. */
 int64_t volume_default_mode (const node_t *source);

@@ -36,6 +36,7 @@ pod_mount_kind (const char *path)
         pod_mount_t kind;
     } PLACES[] = {
         { "volumes/", 2, POD_MOUNT_VOLUME },
+        { "volumes/kubernetes.io~csi/", 3, POD_MOUNT_VOLUME },
         { "volume-subpaths/", 3, POD_MOUNT_SUBPATH },
     };
     int slashes = 0;

@@ -20,7 +20,7 @@ char *volume_subpath_target (const char *root, const char *uid, const char *volu
 /* What a mount point in a pod's directory belongs to. */
 typedef enum {
     POD_MOUNT_FOREIGN, // nothing of ours
-    POD_MOUNT_VOLUME,  // volumes/PLUGIN/NAME
+    POD_MOUNT_VOLUME,  // volumes/PLUGIN/NAME, or volumes/kubernetes.io~csi/NAME/mount
     POD_MOUNT_SUBPATH, // volume-subpaths/VOLUME/CONTAINER/INDEX
 } pod_mount_t;
 

@@ -32,7 +32,8 @@ mounts_are_told_apart_by_their_place (void **state)
     } CASES[] = {
         { "volumes/kubernetes.io~empty-dir/v", POD_MOUNT_VOLUME },
         { "volumes/kubernetes.io~csi/v", POD_MOUNT_VOLUME },
-        { "volumes/kubernetes.io~csi/v/mount", POD_MOUNT_FOREIGN },
+        { "volumes/kubernetes.io~csi/v/mount", POD_MOUNT_VOLUME },
+        { "volumes/kubernetes.io~csi/v/mount/deeper", POD_MOUNT_FOREIGN },
         { "volumes/kubernetes.io~empty-dir/v/left/over", POD_MOUNT_FOREIGN },
         { "volumes/x", POD_MOUNT_FOREIGN },
         { "volume-subpaths/v/c/0", POD_MOUNT_SUBPATH },

@@ -6,6 +6,9 @@
    been resolved. Allocated in `tree`. Returns 0, or -1 with FAULT_INTERNAL. */
 int mounts_read (const char *directory, tree_t *tree, mount_table_t *out, fault_t *fault);
 
+/* True when something is mounted right at `path`, bind mounts included; memory is the tree's. */
+bool mounts_is_mounted (const char *path, tree_t *tree);
+
 /* Unmounts what is mounted last on `path`, no link. Returns 0, or -1 with FAULT_UNAVAILABLE
    "unmount PATH: device or resource busy" and the like. */
 int mounts_unmount (const char *path, fault_t *fault);

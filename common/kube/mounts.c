@@ -1,4 +1,4 @@
-#include "mounts.h"
+#include "cubelet/mounts.h"
 #include "cubelet/go_text.h"
 #include "cubelet/memory.h"
 #include <errno.h>
@@ -23,6 +23,20 @@ mounts_read (const char *directory, tree_t *tree, mount_table_t *out, fault_t *f
                           go_errno (errno, error));
     mount_table_read (text ? text : "", directory, tree, out);
     return 0;
+}
+
+bool
+mounts_is_mounted (const char *path, tree_t *tree)
+{
+    mount_table_t mounts;
+    fault_t ignored = { 0 };
+    OWNED (free_text) char *real = realpath (path, NULL);
+    if (!real || mounts_read (real, tree, &mounts, &ignored) < 0)
+        return false;
+    for (size_t i = 0; i < mounts.count; i++)
+        if (strcmp (mounts.items[i].path, real) == 0)
+            return true;
+    return false;
 }
 
 int

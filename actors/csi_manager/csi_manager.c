@@ -1,0 +1,61 @@
+/* csi_manager.c - volumes of CSI drivers: it registers the node plugins that appear in
+   plugins_registry/, and lets them stage, publish, unpublish and unstage volumes.
+
+   An actor of its own, apart from the volume manager, because a driver may take minutes or hang,
+   and registration goes on without any pod. Drivers are found again after a restart, volumes by
+   the vol_data.json beside each.
+
+   Arguments: {"root_dir": text, "node_name": text}. */
+#include "cubelet/actors.h"
+#include "cubelet/memory.h"
+#include "manager.h"
+
+static void
+stop (void **self_p)
+{
+    manager_t *self = *self_p;
+    self->is_stopping = true;
+    registry_stop (self);
+    zhashx_destroy (&self->drivers);
+    zhashx_destroy (&self->plugins);
+    links_destroy (self);
+    zlistx_destroy (&self->operations);
+    free (self->root_dir);
+    free (self->node_name);
+    free (self->registry);
+    free (self);
+    *self_p = NULL;
+}
+
+static void *
+start (actor_t *actor, const node_t *args, fault_t *fault)
+{
+    manager_t *self = memory_new (1, sizeof *self);
+    self->actor = actor;
+    self->root_dir = text_copy (node_get_text (args, "root_dir", "/var/lib/kubelet"));
+    self->node_name = text_copy (node_get_text (args, "node_name", ""));
+    self->inotify = -1;
+    self->plugins = plugins_new();
+    self->drivers = zhashx_new();
+    self->operations = operations_new();
+    if (registry_start (self, fault) < 0) {
+        void *state = self;
+        stop (&state);
+        return NULL;
+    }
+    return self;
+}
+
+static const actor_handler_t HANDLERS[] = {
+    { MSG_CSI_MOUNT, on_csi_mount },
+    { MSG_CSI_UNMOUNT, on_csi_unmount },
+    { 0 },
+};
+
+const actor_class_t csi_manager_class = {
+    .name = "csi-manager",
+    .about = "registers CSI drivers and lets them mount volumes",
+    .handlers = HANDLERS,
+    .start = start,
+    .stop = stop,
+};
