@@ -61,6 +61,7 @@ class Lifecycle(AgentCase):
         for name, script, policy, expected in (
                 ('said', 'echo -n bye > /dev/termination-log; exit 1', 'File', 'bye'),
                 ('logged', 'echo to the log; exit 1', 'FallbackToLogsOnError', 'to the log\n'),
+                ('no-newline', 'echo -n DONE; exit 1', 'FallbackToLogsOnError', 'DONE'),
                 ('file-first', 'echo log; echo -n file > /dev/termination-log; exit 1', 'FallbackToLogsOnError', 'file'),
                 ('good', 'echo to the log; exit 0', 'FallbackToLogsOnError', None),
                 ('silent', 'echo to the log; exit 1', 'File', None)):
