@@ -125,6 +125,7 @@ run (const kubelet_options_t *options, fault_t *fault)
         .facts = &facts,
         .start_window = options->start_window,
         .dead_containers_kept = options->maximum_dead_containers_per_container,
+        .dead_containers_max = options->maximum_dead_containers,
         .dead_container_least_ns = options->minimum_container_ttl_ns,
         .node_labels = options->node_labels,
         .node_ip = options->node_ip,

@@ -191,6 +191,9 @@ garbage_collector_args (const launch_t *launch, tree_t *tree)
     node_t args = node_map();
     node_set_text (tree, &args, "root_dir", launch->facts->root_dir);
     node_set_text (tree, &args, "pod_logs_dir", launch->facts->pod_logs_dir);
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_int (tree, &args, "dead_containers_max", launch->dead_containers_max);
+    node_set_int (tree, &args, "dead_container_least_ns", launch->dead_container_least_ns);
     return args;
 }
 

@@ -12,6 +12,7 @@ typedef struct {
     const node_facts_t *facts;
     int64_t start_window;             // 0: twice the cores
     int64_t dead_containers_kept;     // of each container; below 0: all
+    int64_t dead_containers_max;      // on the node; below 0: no limit
     int64_t dead_container_least_ns;  // ... and for how long at least
     const node_t *node_labels;        // of --node-labels; NULL: none
     const char *node_ip;              // of --node-ip; NULL: none

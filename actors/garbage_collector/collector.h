@@ -23,3 +23,6 @@ bool leftover_logs_step (leftover_logs_t *self);
 
 /* Removes the links in `path` ("/var/log/containers") that lead to logs which are no more. */
 void leftover_links_remove (const char *path);
+
+/* Removes the log of a dead container (CRI's Container map) and what it was rotated into. */
+void dead_logs_remove (const char *logs_dir, const node_t *container);

@@ -5,11 +5,17 @@
    A collection first notes what there is, and only then asks who is known, so that a pod that comes
    meanwhile is never taken for garbage. Until all sources have said what they have, nothing is.
 
-   Arguments: {"root_dir": text, "pod_logs_dir": text, "interval_ms": int}. */
+   Dead containers of pods that are known are removed by the pod's worker, except for those above
+   --maximum-dead-containers, which counts all of the node's.
+
+   Arguments: {"root_dir": text, "pod_logs_dir": text, "interval_ms": int, "node_name": text,
+   "dead_containers_max": int, "dead_container_least_ns": int}. */
 #include "collector.h"
 #include "cubelet/actors.h"
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/object_reference.h"
 #include <string.h>
 
 #define DEADLINE_MS 150000
@@ -33,7 +39,10 @@ static const struct {
 typedef struct {
     actor_t *actor;
     char *pods_dir, *logs_dir;
+    char *node_name;
     int64_t interval_ms;
+    int64_t dead_max; // dead containers on the node; below 0: no limit
+    int64_t dead_least_ns;
     // Of the collection under way.
     tree_t *tree; // of the lists
     text_list_t directories, logs, cgroups, in_runtime;
@@ -104,6 +113,43 @@ collect (collector_t *self, text_list_t pods)
     self->timer = actor_timer (self->actor, 0, remove_logs, NULL);
 }
 
+// ---- dead containers ----
+
+static void
+remove_dead_containers (collector_t *self, const node_t *containers)
+{
+    const node_t **dead = NULL;
+    size_t count = garbage_containers (containers, self->dead_max,
+                                       clock_now_ns() - self->dead_least_ns, self->tree, &dead);
+    for (size_t i = 0; i < count && i < REMOVALS_MAX; i++) {
+        static const message_id_t TYPE = MSG_CRI_REMOVE_CONTAINER;
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t body = node_map();
+        node_set_text (tree, &body, "container_id", node_get_text (dead[i], "id", ""));
+        LOG_INFO ("Removing a dead container, there are too many containerID=%s",
+                  node_get_text (dead[i], "id", ""));
+        dead_logs_remove (self->logs_dir, dead[i]);
+        actor_request (self->actor, "runtime", TYPE, &body, DEADLINE_MS, on_removed, &TYPE,
+                       sizeof TYPE);
+    }
+}
+
+/* The runtime does not say what it has, so nothing of it can be removed. */
+static void
+report_failure (collector_t *self, const fault_t *fault)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text)
+    char *message =
+        text_format ("rpc error: code = %s desc = %s", fault_code_name (fault->code), fault->text);
+    node_t body = node_map();
+    node_set (tree, &body, "object", object_reference_node (tree, self->node_name));
+    node_set_text (tree, &body, "type", "Warning");
+    node_set_text (tree, &body, "reason", "ContainerGCFailed");
+    node_set_text (tree, &body, "message", message);
+    actor_send (self->actor, "event-recorder", MSG_EVENT_RECORD, &body);
+}
+
 // ---- what there is, and who is known ----
 
 static void on_answer (void *state, const message_t *reply, const fault_t *fault, void *context);
@@ -132,6 +178,8 @@ on_answer (void *state, const message_t *reply, const fault_t *fault, void *cont
         return;
     if (fault) {
         LOG_V (2, "No garbage is collected now err=%s", fault->text);
+        if (which == ASK_SANDBOXES || which == ASK_CONTAINERS)
+            report_failure (self, fault);
         end_collection (self, self->interval_ms);
         return;
     }
@@ -142,6 +190,7 @@ on_answer (void *state, const message_t *reply, const fault_t *fault, void *cont
         break;
     case ASK_CONTAINERS:
         garbage_runtime_uids (node_get (reply->body, "containers"), self->tree, &self->in_runtime);
+        remove_dead_containers (self, node_get (reply->body, "containers"));
         break;
     case ASK_PODS:
         take_texts (self, node_get (reply->body, "uids"), &pods);
@@ -178,6 +227,9 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->pods_dir = text_format ("%s/pods", node_get_text (args, "root_dir", ""));
     self->logs_dir = text_copy (node_get_text (args, "pod_logs_dir", ""));
+    self->node_name = text_copy (node_get_text (args, "node_name", ""));
+    self->dead_max = node_get_int (args, "dead_containers_max", -1);
+    self->dead_least_ns = node_get_int (args, "dead_container_least_ns", 0);
     self->interval_ms = node_get_int (args, "interval_ms", 60000);
     end_collection (self, self->interval_ms < FIRST_WAIT_MS ? self->interval_ms : FIRST_WAIT_MS);
     return self;
@@ -191,6 +243,7 @@ stop (void **self_p)
     tree_destroy (&self->tree);
     free (self->pods_dir);
     free (self->logs_dir);
+    free (self->node_name);
     free (self);
     *self_p = NULL;
 }

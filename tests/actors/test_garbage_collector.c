@@ -13,7 +13,7 @@
 typedef struct {
     char place[64];
     stage_t *stage;
-    peer_t *cgroups, *runtime, *pods, *volumes;
+    peer_t *cgroups, *runtime, *pods, *volumes, *recorder;
 } room_t;
 
 static void
@@ -44,6 +44,7 @@ room_new (void)
     self->cgroups = stage_peer (self->stage, "resource-manager");
     self->runtime = stage_peer (self->stage, "runtime");
     self->pods = stage_peer (self->stage, "pod-manager");
+    self->recorder = stage_peer (self->stage, "event-recorder");
     self->volumes = stage_peer (self->stage, "volume-manager");
     OWNED (tree_destroy) tree_t *tree = tree_new();
     OWNED (free_text) char *root = text_format ("%s/root", self->place);
@@ -52,6 +53,8 @@ room_new (void)
     node_set_text (tree, &args, "root_dir", root);
     node_set_text (tree, &args, "pod_logs_dir", logs);
     node_set_int (tree, &args, "interval_ms", 50);
+    node_set_text (tree, &args, "node_name", "n1");
+    node_set_int (tree, &args, "dead_containers_max", 1);
     stage_actor (self->stage, &garbage_collector_class, "garbage-collector", &args);
     return self;
 }
@@ -128,8 +131,39 @@ nothing_is_removed_when_somebody_does_not_answer (void **state)
     OWNED (received_destroy)
     received_t *asked = peer_expect (room->runtime, MSG_CRI_LIST_POD_SANDBOX);
     peer_reply_fault (room->runtime, asked, FAULT_UNAVAILABLE, "down");
+    OWNED (received_destroy) received_t *event = peer_expect (room->recorder, MSG_EVENT_RECORD);
+    assert_string_equal (node_get_text (event->body, "reason", ""), "ContainerGCFailed");
+    assert_string_equal (node_get_text (event->body, "message", ""),
+                         "rpc error: code = Unavailable desc = down");
+    const node_t *object = node_get (event->body, "object");
+    assert_string_equal (node_get_text (object, "name", ""), "n1");
     OWNED (received_destroy) received_t *next = peer_expect (room->cgroups, MSG_CGROUP_LIST);
     assert_true (is_there (room, "logs/ns_q_lost/main/0.log"));
+}
+
+#define DEAD(ID, ATTEMPT)                                                                          \
+    "{\"id\":\"" ID "\",\"state\":\"CONTAINER_EXITED\",\"created_at\":" ATTEMPT                    \
+    ",\"metadata\":{\"attempt\":" ATTEMPT "},\"labels\":{\"io.kubernetes.pod.uid\":\"known\","     \
+    "\"io.kubernetes.pod.name\":\"p\",\"io.kubernetes.pod.namespace\":\"ns\","                     \
+    "\"io.kubernetes.container.name\":\"main\"}}"
+
+static void
+too_many_dead_containers_go_with_their_logs (void **state)
+{
+    (void) state;
+    OWNED (room_destroy) room_t *room = room_new();
+    shell (room, "touch logs/ns_p_known/main/1.log logs/ns_p_known/main/1.log.gz "
+                 "logs/ns_p_known/main/2.log");
+    answer (room->cgroups, MSG_CGROUP_LIST, "{\"uids\":[]}");
+    answer (room->runtime, MSG_CRI_LIST_POD_SANDBOX, "{}");
+    answer (room->runtime, MSG_CRI_LIST_CONTAINERS,
+            "{\"containers\":[" DEAD ("c1", "1") "," DEAD ("c2", "2") "]}");
+    OWNED (received_destroy)
+    received_t *removed = peer_expect (room->runtime, MSG_CRI_REMOVE_CONTAINER);
+    assert_string_equal (node_get_text (removed->body, "container_id", ""), "c1");
+    assert_false (is_there (room, "logs/ns_p_known/main/1.log"));
+    assert_false (is_there (room, "logs/ns_p_known/main/1.log.gz"));
+    assert_true (is_there (room, "logs/ns_p_known/main/2.log"));
 }
 
 int
@@ -138,6 +172,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (what_nobody_knows_is_removed_and_nothing_else),
         cmocka_unit_test (nothing_is_removed_before_all_sources_are_known),
+        cmocka_unit_test (too_many_dead_containers_go_with_their_logs),
         cmocka_unit_test (nothing_is_removed_when_somebody_does_not_answer),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
