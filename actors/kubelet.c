@@ -1,5 +1,6 @@
 /* kubelet: the program. Reads the command line and the configuration, finds out about the node,
    and has the supervisor run the actors until a signal says stop. */
+#include "cubelet/checkpoint_dir.h"
 #include "cubelet/flags.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -108,6 +109,25 @@ read_credential_providers (const kubelet_options_t *options, launch_t *launch, f
     return 0;
 }
 
+/* The directory and the key of --offline-autonomy; without it nothing of an earlier time stays. */
+static int
+prepare_offline (const kubelet_options_t *options, launch_t *launch, fault_t *fault)
+{
+    OWNED (free_text) char *path = text_format ("%s/offline", options->root_dir);
+    OWNED (free_text) char *key = text_format ("%s/offline-autonomy.key", options->root_dir);
+    if (options->offline_autonomy_key_file && options->offline_autonomy_key_file[0])
+        text_replace (&key, "%s", options->offline_autonomy_key_file);
+    if (!options->offline_autonomy || launch->is_standalone)
+        return checkpoint_dir_delete (path, fault);
+    checkpoint_dir_t *opened = checkpoint_dir_new (path, key, fault);
+    if (!opened)
+        return fault_wrap (fault, "--offline-autonomy");
+    checkpoint_dir_destroy (&opened);
+    launch->checkpoint_dir = tree_text (options->tree, path, strlen (path));
+    launch->offline_key_file = tree_text (options->tree, key, strlen (key));
+    return 0;
+}
+
 static int
 run (const kubelet_options_t *options, fault_t *fault)
 {
@@ -138,6 +158,7 @@ run (const kubelet_options_t *options, fault_t *fault)
         .is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig,
     };
     if (read_credential_providers (options, &launch, fault) < 0
+        || prepare_offline (options, &launch, fault) < 0
         || subids_find (&launch.userns_first, &launch.userns_total, fault) < 0)
         return -1;
     launch_server_certificate (&launch);

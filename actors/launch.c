@@ -390,9 +390,20 @@ certificate_manager_args (const launch_t *launch, tree_t *tree)
 }
 
 static node_t
+token_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_map();
+    node_set_text (tree, &args, "checkpoints", launch->checkpoint_dir);
+    node_set_text (tree, &args, "key_file", launch->offline_key_file);
+    return args;
+}
+
+static node_t
 api_watcher_args (const launch_t *launch, tree_t *tree)
 {
     node_t args = api_client_args (launch, tree);
+    node_set_text (tree, &args, "checkpoints", launch->checkpoint_dir);
+    node_set_text (tree, &args, "key_file", launch->offline_key_file);
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
     return args;
 }
@@ -422,7 +433,7 @@ static const struct {
     { &eviction_manager_class, eviction_manager_args },
     { &server_class, launch_server_args },
     { &certificate_manager_class, certificate_manager_args, needs_certificates },
-    { &token_manager_class, no_args, has_api_server },
+    { &token_manager_class, token_manager_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },
     { &status_reporter_class, node_name_args, has_api_server },
     { &node_reporter_class, launch_node_reporter_args, has_api_server },

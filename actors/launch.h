@@ -22,6 +22,8 @@ typedef struct {
     const char *kubeconfig;           // of the API server; NULL: none
     const char *bootstrap_kubeconfig; // to get a first certificate with; NULL: none
     const char *cert_dir;
+    const char *checkpoint_dir; // for a start without the API server; NULL: nothing is kept
+    const char *offline_key_file;
     const char *socket_dir;
     const char *flags;                  // of the command line, one "name=value" a line
     const node_t *credential_providers; // a CredentialProviderConfig; NULL: none

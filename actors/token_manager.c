@@ -3,11 +3,17 @@
 
    Everybody who asks for one and the same token while it is being asked for gets that answer. When
    a token cannot be replaced, the old one serves until it expires. Tokens of a pod are forgotten
-   when its worker ends, and all that expired once a minute. */
+   when its worker ends, and all that expired once a minute.
+
+   With a checkpoint (docs/offline.md) tokens are kept on disk, sealed. While the API server is away
+   a pod gets what it had, even what has expired: it starts, and has a good one soon after.
+
+   Arguments: {"checkpoints": path?, "key_file": path?}. */
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/askers.h"
 #include "cubelet/chance.h"
+#include "cubelet/checkpoint_dir.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -32,7 +38,8 @@ typedef struct {
 
 struct manager {
     actor_t *actor;
-    zhashx_t *entries; // by token_key
+    zhashx_t *entries;             // by token_key
+    checkpoint_dir_t *checkpoints; // NULL: nothing is kept on disk
 };
 
 // ---- entries ----
@@ -94,6 +101,52 @@ jitter_ns (void)
     return (int64_t) ((double) TOKEN_JITTER_MAX_NS * chance());
 }
 
+// ---- the checkpoint ----
+
+static void
+keep (const entry_t *entry)
+{
+    const token_request_t *request = &entry->request;
+    if (!entry->manager->checkpoints)
+        return;
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    OWNED (free_text) char *key = token_key (request);
+    node_t kept = node_map();
+    node_set_text (tree, &kept, "token", entry->token);
+    node_set_int (tree, &kept, "expires_ns", entry->life.expires_ns);
+    node_set_int (tree, &kept, "lifetime_ns", entry->life.lifetime_ns);
+    size_t size;
+    char *bytes = node_pack (&kept, &size);
+    checkpoint_t record = { .kind = CHECKPOINT_TOKEN,
+                            .namespace = request->ns,
+                            .name = key,
+                            .uid = request->pod_uid,
+                            .bytes = bytes,
+                            .size = size };
+    if (checkpoint_dir_put (entry->manager->checkpoints, &record, &fault) < 0)
+        LOG_WARNING ("Token is not kept for a start without the API server pod=%s/%s err=%s",
+                     request->ns, request->pod_name, fault.text);
+    explicit_bzero (bytes, size);
+    free (bytes);
+}
+
+/* What the pod had before the agent was started. */
+static void
+recall (entry_t *entry)
+{
+    const token_request_t *request = &entry->request;
+    OWNED (free_text) char *key = token_key (request);
+    OWNED (tree_destroy)
+    tree_t *kept = checkpoint_dir_get (entry->manager->checkpoints, CHECKPOINT_TOKEN, request->ns,
+                                       key, request->pod_uid, NULL);
+    const node_t *root = tree_root (kept);
+    const char *token = node_get_text (root, "token", NULL);
+    entry->token = text_copy (token);
+    entry->life.expires_ns = node_get_int (root, "expires_ns", 0);
+    entry->life.lifetime_ns = node_get_int (root, "lifetime_ns", 0);
+}
+
 // ---- answers ----
 
 static void
@@ -111,10 +164,14 @@ static void
 answer_failure (entry_t *entry, const fault_t *reason)
 {
     const token_request_t *request = &entry->request;
+    bool is_away = reason->code == FAULT_UNAVAILABLE || reason->code == FAULT_DEADLINE;
+    bool may_recall = is_away && entry->manager->checkpoints;
+    if (!entry->token && may_recall)
+        recall (entry);
     bool is_expired = entry->token && token_is_expired (&entry->life, clock_now_ns());
-    if (entry->token && !is_expired) {
-        LOG_ERROR ("Token is not replaced, the old one serves until it expires pod=%s/%s err=%s",
-                   request->ns, request->pod_name, reason->text);
+    if (entry->token && (!is_expired || may_recall)) {
+        LOG_ERROR ("Token is not replaced, the old one serves pod=%s/%s expired=%s err=%s",
+                   request->ns, request->pod_name, is_expired ? "yes" : "no", reason->text);
         answer_token (entry);
         return;
     }
@@ -145,6 +202,7 @@ take_answer (entry_t *entry, const message_t *reply, const fault_t *came, fault_
     free (entry->token);
     entry->token = text_copy (token);
     entry->life = life;
+    keep (entry);
     return 0;
 }
 
@@ -248,9 +306,14 @@ static const actor_handler_t HANDLERS[] = {
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
-    (void) args, (void) fault;
+    const char *path = node_get_text (args, "checkpoints", NULL);
+    checkpoint_dir_t *checkpoints = NULL;
+    if (path
+        && !(checkpoints = checkpoint_dir_new (path, node_get_text (args, "key_file", ""), fault)))
+        return NULL;
     manager_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
+    self->checkpoints = checkpoints;
     self->entries = zhashx_new();
     zhashx_set_destructor (self->entries, entry_destroy);
     actor_timer (actor, PURGE_MS, purge, NULL);
@@ -262,6 +325,7 @@ stop (void **self_p)
 {
     manager_t *self = *self_p;
     zhashx_destroy (&self->entries);
+    checkpoint_dir_destroy (&self->checkpoints);
     free (self);
     *self_p = NULL;
 }

@@ -4,8 +4,11 @@
    Nobody has to ask for Node and Pods: they are told when they change, when somebody starts anew
    (ACTOR_UP), and again every minute, should a message have been lost.
 
+   With a checkpoint (keeper.h) all of that is kept on disk, and stands in for an API server that is
+   away when the agent starts.
+
    Arguments: {"kubeconfig": path, "certificate": path?, "node_name": text, "qps": int, "burst":
-   int}. */
+   int, "checkpoints": path?, "key_file": path?}. */
 #include "api_watcher.h"
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
@@ -31,6 +34,7 @@ repeat (void *state, void *context)
     watcher_t *self = state;
     node_send (self, NULL);
     pods_send_all (self);
+    pods_sweep (self);
     self->repeat_timer = actor_timer (self->actor, REPEAT_MS, repeat, NULL);
 }
 
@@ -58,9 +62,14 @@ static const actor_handler_t HANDLERS[] = {
 static void *
 start (actor_t *actor, const node_t *args, fault_t *fault)
 {
-    (void) fault;
+    const char *checkpoints = node_get_text (args, "checkpoints", NULL);
+    keeper_t *keeper = NULL;
+    if (checkpoints
+        && !(keeper = keeper_new (actor, checkpoints, node_get_text (args, "key_file", ""), fault)))
+        return NULL;
     watcher_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
+    self->keeper = keeper;
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
     api_connection_options_t options = {
         .kubeconfig = node_get_text (args, "kubeconfig", ""),
@@ -85,6 +94,7 @@ stop (void **self_p)
     list_watch_destroy (&self->pods);
     cluster_stop (self);
     api_connection_destroy (&self->connection);
+    keeper_destroy (&self->keeper);
     free (self->node_name);
     free (self);
     *self_p = NULL;

@@ -18,7 +18,8 @@ struct watcher {
     zlistx_t *service_askers; // who asked before they were known
     list_watch_t *runtime_classes;
     objects_t *objects;
-    uint64_t repeat_timer;
+    keeper_t *keeper; // NULL: nothing is kept on disk
+    uint64_t repeat_timer, sweep_timer;
 };
 
 // ---- pods.c ----
@@ -28,6 +29,9 @@ void pods_start (watcher_t *self);
 
 /* Tells the pod-manager all pods, as soon as they are known. */
 void pods_send_all (watcher_t *self);
+
+/* Forgets on disk what none of the pods needs, if it is the API server's word that counts. */
+void pods_sweep (watcher_t *self);
 
 // ---- cluster.c: the Node, Services and RuntimeClasses ----
 

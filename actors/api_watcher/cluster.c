@@ -1,5 +1,6 @@
 /* cluster.c - this node's Node, the Services that pods are told of, and the RuntimeClasses. */
 #include "api_watcher.h"
+#include "cubelet/checkpoint.h"
 #include "cubelet/memory.h"
 
 static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
@@ -9,6 +10,8 @@ static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_M
 #define SERVICES_WAIT_MS 5000
 #define SERVICE_ASKERS_MAX 1000
 
+/* Those behind the first tell the API server something: what only the checkpoint has is none of
+   their business. */
 static const char *const NODE_READERS[] = { "pod-manager", "node-reporter", "status-reporter",
                                             "certificate-manager" };
 
@@ -26,7 +29,8 @@ node_send (watcher_t *self, const char *to)
     node_t body = node_map();
     if (object)
         node_set (tree, &body, "node", *tree_root (object)); // lives until it is packed
-    for (size_t i = 0; i < COUNT_OF (NODE_READERS); i++)
+    size_t count = list_watch_is_assumed (self->node) ? 1 : COUNT_OF (NODE_READERS);
+    for (size_t i = 0; i < count; i++)
         if (!to || streq (to, NODE_READERS[i]))
             actor_send (self->actor, NODE_READERS[i], MSG_NODE_OBJECT, &body);
 }
@@ -201,7 +205,8 @@ static const list_watch_calls_t CLASS_CALLS = { .on_synced = on_classes_synced,
                                                 .on_changed = on_classes_changed };
 
 static list_watch_t *
-follow (watcher_t *self, const char *path, const char *selector, const list_watch_calls_t *calls)
+follow (watcher_t *self, const char *path, const char *selector, const list_watch_calls_t *calls,
+        const char *kept_kind, const char *kept_key)
 {
     list_watch_options_t options = {
         .actor = self->actor,
@@ -211,6 +216,10 @@ follow (watcher_t *self, const char *path, const char *selector, const list_watc
         .limits = LIMITS,
         .calls = calls,
         .context = self,
+        .keeper = self->keeper,
+        .kept_kind = kept_kind,
+        .kept_key = kept_key ? kept_key : "/all",
+        .is_kept_whole = !kept_key,
     };
     return list_watch_new (&options);
 }
@@ -219,12 +228,14 @@ void
 cluster_start (watcher_t *self)
 {
     OWNED (free_text) char *own = text_format ("metadata.name=%s", self->node_name);
+    OWNED (free_text) char *key = text_format ("/%s", self->node_name);
     self->service_askers = zlistx_new();
     zlistx_set_destructor (self->service_askers, asker_destroy);
-    self->node = follow (self, "/api/v1/nodes", own, &NODE_CALLS);
-    self->services = follow (self, "/api/v1/services", "spec.clusterIP!=None", &SERVICE_CALLS);
-    self->runtime_classes =
-        follow (self, "/apis/node.k8s.io/v1/runtimeclasses", NULL, &CLASS_CALLS);
+    self->node = follow (self, "/api/v1/nodes", own, &NODE_CALLS, "Node", key);
+    self->services = follow (self, "/api/v1/services", "spec.clusterIP!=None", &SERVICE_CALLS,
+                             CHECKPOINT_SERVICES, NULL);
+    self->runtime_classes = follow (self, "/apis/node.k8s.io/v1/runtimeclasses", NULL, &CLASS_CALLS,
+                                    CHECKPOINT_RUNTIME_CLASSES, NULL);
 }
 
 void

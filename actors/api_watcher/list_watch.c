@@ -11,6 +11,10 @@
 #define LIST_TIMEOUT_MS (60 * 1000)
 #define LIST_MAX_BYTES (64 * 1024 * 1024)
 #define ERROR_MAX_BYTES (64 * 1024)
+/* So long a first list is waited for; then the checkpoint counts, if there is one. */
+#define ASSUME_AFTER_MS 10000
+/* Changes of what is kept as a whole are written together. */
+#define WHOLE_PAUSE_MS 2000
 #define WATCH_LEEWAY_MS 30000 // the server ends a watch itself; this ends one that it forgot
 
 struct list_watch {
@@ -21,7 +25,10 @@ struct list_watch {
     zhashx_t *incoming; // of a list under way, NULL: none
     char *more;         // the continue token
     bool is_synced;
+    bool is_assumed; // what is kept in the checkpoint counts for now
     bool is_paused;
+    char *kept_key;
+    uint64_t assume_timer, whole_timer;
 
     uint64_t exchange; // under way, 0: none
     uint64_t timer;    // waits for `next`
@@ -93,7 +100,13 @@ stored_new (list_watch_t *self, tree_t *tree, node_t *object)
 bool
 list_watch_is_synced (const list_watch_t *self)
 {
-    return self->is_synced;
+    return self->is_synced || self->is_assumed;
+}
+
+bool
+list_watch_is_assumed (const list_watch_t *self)
+{
+    return self->is_assumed;
 }
 
 const stored_t *
@@ -112,6 +125,153 @@ const stored_t *
 list_watch_next (list_watch_t *self)
 {
     return zhashx_next (self->items);
+}
+
+// ---- the checkpoint ----
+
+static bool
+is_kept (const list_watch_t *self)
+{
+    return self->options.keeper && self->options.kept_kind;
+}
+
+static void
+keep_whole (void *state, void *context)
+{
+    (void) state;
+    list_watch_t *self = context;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t all = node_array();
+    self->whole_timer = 0;
+    for (const stored_t *stored = zhashx_first (self->items); stored;
+         stored = zhashx_next (self->items)) {
+        OWNED (tree_destroy) tree_t *object = stored_object (stored);
+        node_append (tree, &all, node_copy (tree, tree_root (object)));
+    }
+    size_t size;
+    OWNED (free_text) char *bytes = node_pack (&all, &size);
+    keeper_keep (self->options.keeper, self->options.kept_kind, self->kept_key, "", 0, bytes, size);
+}
+
+/* What is known is news: an object before and now, either may be NULL. */
+static void
+keep (list_watch_t *self, const stored_t *before, const stored_t *now)
+{
+    if (!is_kept (self))
+        return;
+    bool is_same =
+        before && now && streq (before->uid, now->uid) && streq (before->version, now->version);
+    if (self->options.is_kept_whole) {
+        if (!self->whole_timer)
+            self->whole_timer = actor_timer (self->options.actor, WHOLE_PAUSE_MS, keep_whole, self);
+    }
+    else if (now && !is_same)
+        keeper_keep (self->options.keeper, self->options.kept_kind, now->key, now->uid,
+                     now->first_ns, now->bytes, now->size);
+    else if (before && !now)
+        keeper_drop (self->options.keeper, self->options.kept_kind, before->key);
+}
+
+/* A list is complete: `items` is what was known before it. */
+static void
+keep_list (list_watch_t *self, zhashx_t *before)
+{
+    keeper_heard (self->options.keeper);
+    actor_timer_cancel (self->options.actor, &self->assume_timer);
+    if (!is_kept (self))
+        return;
+    if (self->options.is_kept_whole)
+        keep (self, NULL, NULL);
+    else if (self->kept_key && zhashx_size (self->items) == 0) // of an agent before this one, too
+        keeper_drop (self->options.keeper, self->options.kept_kind, self->kept_key);
+    for (const stored_t *now = zhashx_first (self->items); now && !self->options.is_kept_whole;
+         now = zhashx_next (self->items))
+        keep (self, zhashx_lookup (before, now->key), now);
+    for (const stored_t *old = zhashx_first (before); old && !self->options.is_kept_whole;
+         old = zhashx_next (before))
+        if (!zhashx_lookup (self->items, old->key))
+            keep (self, old, NULL);
+}
+
+/* Takes over an object of the checkpoint, which has been trimmed already. */
+static void
+assume_object (list_watch_t *self, const node_t *object, int64_t first_ns)
+{
+    const node_t *metadata = node_get (object, "metadata");
+    if (!node_is_map (metadata))
+        return;
+    stored_t *stored = memory_new (1, sizeof *stored);
+    stored->key = key_of (object);
+    stored->uid = text_copy (node_get_text (metadata, "uid", ""));
+    stored->version = text_copy (node_get_text (metadata, "resourceVersion", ""));
+    stored->first_ns = first_ns;
+    stored->bytes = node_pack (object, &stored->size);
+    zhashx_update (self->items, stored->key, stored);
+}
+
+/* True when there was something of that key. */
+static bool
+assume_key (list_watch_t *self)
+{
+    int64_t first_ns = 0;
+    OWNED (tree_destroy)
+    tree_t *kept =
+        keeper_get (self->options.keeper, self->options.kept_kind, self->kept_key, &first_ns);
+    if (kept && self->options.is_kept_whole) {
+        NODE_EACH (tree_root (kept), object)
+        assume_object (self, object, first_ns);
+    }
+    else if (kept)
+        assume_object (self, tree_root (kept), first_ns);
+    return kept != NULL;
+}
+
+static bool
+assume_files (list_watch_t *self)
+{
+    OWNED (zlistx_destroy)
+    zlistx_t *files = keeper_files (self->options.keeper, self->options.kept_kind);
+    for (const char *file = zlistx_first (files); file; file = zlistx_next (files)) {
+        int64_t first_ns = 0;
+        OWNED (tree_destroy) tree_t *kept = keeper_read (self->options.keeper, file, &first_ns);
+        if (kept)
+            assume_object (self, tree_root (kept), first_ns);
+    }
+    return zhashx_size (self->items) > 0;
+}
+
+/* The API server is away: what was known of it counts until it answers. */
+static void
+assume (list_watch_t *self)
+{
+    if (!is_kept (self) || self->is_synced || self->is_assumed)
+        return;
+    actor_timer_cancel (self->options.actor, &self->assume_timer);
+    self->is_assumed = self->kept_key ? assume_key (self) : assume_files (self);
+    if (!self->is_assumed)
+        return;
+    LOG_INFO ("API server is away, the checkpoint counts for now kind=%s objects=%zu",
+              self->options.kept_kind, zhashx_size (self->items));
+    if (self->options.calls->on_synced)
+        self->options.calls->on_synced (self->options.context);
+}
+
+static void
+assume_due (void *state, void *context)
+{
+    (void) state;
+    list_watch_t *self = context;
+    self->assume_timer = 0;
+    keeper_missed (self->options.keeper, 0);
+    assume (self);
+}
+
+static void
+prepare_to_assume (list_watch_t *self)
+{
+    int64_t wait_ms = keeper_counts (self->options.keeper) ? 0 : ASSUME_AFTER_MS;
+    if (is_kept (self))
+        self->assume_timer = actor_timer (self->options.actor, wait_ms, assume_due, self);
 }
 
 // ---- steps ----
@@ -185,6 +345,9 @@ fail_list (list_watch_t *self, const char *text)
                                             chance(), clock_monotonic_ms()));
     if (self->options.calls->on_failed)
         self->options.calls->on_failed (self->options.context, self->end.code, text);
+    keeper_missed (self->options.keeper, self->end.code);
+    if (keeper_counts (self->options.keeper))
+        assume (self);
 }
 
 /* Takes the items of one page. */
@@ -206,9 +369,11 @@ take_items (list_watch_t *self, tree_t *tree)
 static void
 end_list (list_watch_t *self, const char *version)
 {
-    zhashx_destroy (&self->items);
+    OWNED (zhashx_destroy) zhashx_t *before = self->items;
     self->items = STEAL (self->incoming);
     self->is_synced = true;
+    self->is_assumed = false;
+    keep_list (self, before);
     free_text (&self->last_error);
     take_step (self, reflector_listed (&self->reflector, version));
     if (self->options.calls->on_synced)
@@ -279,6 +444,7 @@ start_list (list_watch_t *self)
 static void
 tell_change (list_watch_t *self, const stored_t *before, const stored_t *now)
 {
+    keep (self, before, now);
     if (self->options.calls->on_changed)
         self->options.calls->on_changed (self->options.context, before, now);
 }
@@ -328,6 +494,7 @@ on_event (void *context, watch_event_type_t type, node_t *object, tree_t *tree)
     const node_t *metadata = node_get (object, "metadata");
     OWNED (free_text) char *version = text_copy (node_get_text (metadata, "resourceVersion", ""));
     self->end.events++;
+    keeper_heard (self->options.keeper);
     if (type == WATCH_DELETED)
         take_deleted (self, object);
     else if (type != WATCH_BOOKMARK)
@@ -403,7 +570,9 @@ list_watch_new (const list_watch_options_t *options)
     self->options = *options;
     self->path = text_copy (options->path);
     self->selector = text_copy (options->selector);
+    self->kept_key = text_copy (options->kept_key);
     self->items = new_items();
+    prepare_to_assume (self);
     take_step (self, (reflector_step_t){ REFLECTOR_LIST, 0 });
     return self;
 }
@@ -425,8 +594,13 @@ list_watch_destroy (list_watch_t **self_p)
     if (!self)
         return;
     stop_asking (self);
+    actor_timer_cancel (self->options.actor, &self->assume_timer);
+    if (self->whole_timer)
+        keep_whole (NULL, self);
+    actor_timer_cancel (self->options.actor, &self->whole_timer);
     watch_stream_clear (&self->stream);
     zhashx_destroy (&self->items);
+    free (self->kept_key);
     free (self->path);
     free (self->selector);
     free (self->last_error);

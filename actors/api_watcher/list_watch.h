@@ -4,6 +4,7 @@
 #include "cubelet/api_connection.h"
 #include "cubelet/reflector.h"
 #include "cubelet/tree.h"
+#include "keeper.h"
 
 /* An object as it is kept: packed, since most are only looked at when they change. */
 typedef struct {
@@ -22,7 +23,8 @@ typedef struct list_watch list_watch_t;
 /* Called from the actor's loop, never from within a function here. They must not call
    list_watch_destroy and list_watch_resume. */
 typedef struct {
-    /* A list is complete, the first or a later one: every object may have changed. */
+    /* A list is complete, the first or a later one, or it is assumed: every object may have
+       changed. */
     void (*on_synced) (void *context);
 
     /* An event: what was kept before (NULL: nothing), what is kept now (NULL: it is deleted). */
@@ -42,6 +44,10 @@ typedef struct {
     const char *selector; // a field selector, or NULL; copied
     reflector_limits_t limits;
     const list_watch_calls_t *calls; // static; each function may be NULL
+    keeper_t *keeper;                // of the checkpoint; NULL: none
+    const char *kept_kind;           // static; NULL: nothing of this is kept
+    const char *kept_key;            // copied: the only object, or the one file that has all
+    bool is_kept_whole;              // ... which it is
     void *context;
 } list_watch_options_t;
 
@@ -49,8 +55,11 @@ typedef struct {
 list_watch_t *list_watch_new (const list_watch_options_t *options);
 void list_watch_destroy (list_watch_t **self_p);
 
-/* True once a list was complete. */
+/* True once a list was complete, or while the checkpoint stands in for the API server. */
 bool list_watch_is_synced (const list_watch_t *self);
+
+/* True while what is known is the checkpoint's: no list has been complete yet. */
+bool list_watch_is_assumed (const list_watch_t *self);
 
 const stored_t *list_watch_get (const list_watch_t *self, const char *key);
 

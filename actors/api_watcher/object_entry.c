@@ -1,4 +1,5 @@
 #include "object_entry.h"
+#include "cubelet/checkpoint.h"
 #include "cubelet/clock.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
@@ -56,6 +57,12 @@ find_kind (const char *name)
     return NULL;
 }
 
+static char *
+object_key (const object_entry_t *self)
+{
+    return text_format ("%s/%s", self->ns, self->name);
+}
+
 static void
 changed (object_entry_t *self)
 {
@@ -87,7 +94,7 @@ on_synced (void *context)
     const stored_t *stored = list_watch_first (self->watch);
     free_text (&self->error);
     actor_timer_cancel (self->watcher->actor, &self->late_timer);
-    if (stored)
+    if (stored && !list_watch_is_assumed (self->watch))
         pause_if_immutable (self, stored);
     changed (self);
 }
@@ -133,6 +140,7 @@ start_watch (object_entry_t *self)
     char *path =
         text_format ("%s/namespaces/%s/%s", self->kind->group, self->ns, self->kind->resource);
     OWNED (free_text) char *selector = text_format ("metadata.name=%s", self->name);
+    OWNED (free_text) char *key = object_key (self);
     list_watch_options_t options = {
         .actor = self->watcher->actor,
         .connection = self->watcher->connection,
@@ -141,6 +149,9 @@ start_watch (object_entry_t *self)
         .limits = LIMITS,
         .calls = &CALLS,
         .context = self,
+        .keeper = self->watcher->keeper,
+        .kept_kind = self->kind->kind,
+        .kept_key = key,
     };
     self->watch = list_watch_new (&options);
 }
@@ -166,6 +177,39 @@ take (object_entry_t *self, tree_t *object, tree_t *volume, const char *error)
     self->is_read = true;
     if (!is_same)
         changed (self);
+}
+
+/* Writes the claim and its volume to the checkpoint, or takes them away from there. */
+static void
+keep_claim (const object_entry_t *self)
+{
+    OWNED (free_text) char *key = object_key (self);
+    if (!self->object) {
+        keeper_drop (self->watcher->keeper, self->kind->kind, key);
+        return;
+    }
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t kept = node_map();
+    size_t size;
+    node_set (tree, &kept, "claim", node_copy (tree, tree_root (self->object)));
+    if (self->volume)
+        node_set (tree, &kept, "volume", node_copy (tree, tree_root (self->volume)));
+    OWNED (free_text) char *bytes = node_pack (&kept, &size);
+    keeper_keep (self->watcher->keeper, self->kind->kind, key, "", 0, bytes, size);
+}
+
+/* The API server is away: what the checkpoint has is told. False: nothing. */
+static bool
+take_kept (object_entry_t *self)
+{
+    OWNED (free_text) char *key = object_key (self);
+    OWNED (tree_destroy)
+    tree_t *kept = keeper_get (self->watcher->keeper, self->kind->kind, key, NULL);
+    const node_t *claim = node_get (tree_root (kept), "claim");
+    const node_t *volume = node_get (tree_root (kept), "volume");
+    if (claim)
+        take (self, tree_copy (claim), volume ? tree_copy (volume) : NULL, NULL);
+    return claim != NULL;
 }
 
 /* The object of an answer without its managedFields; NULL with the error (owned), or with no error
@@ -204,6 +248,8 @@ on_volume (void *context, const http_response_t *response, const fault_t *fault)
     OWNED (free_text) char *error = NULL;
     tree_t *volume = read_answer (response, fault, &error);
     take (self, STEAL (self->incoming), volume, error);
+    if (!error)
+        keep_claim (self);
 }
 
 static void
@@ -213,11 +259,16 @@ on_claim (void *context, const http_response_t *response, const fault_t *fault)
     self->exchange = 0;
     if (fault && self->is_read && !self->error)
         return; // what is known stays
+    bool is_away = checkpoint_counts_after (fault ? 0 : response->status);
+    if (is_away && (!self->is_read || self->error) && take_kept (self))
+        return;
     OWNED (free_text) char *error = NULL;
     OWNED (tree_destroy) tree_t *claim = read_answer (response, fault, &error);
     const node_t *volume = node_at (tree_root (claim), "spec", "volumeName", NULL);
     if (!claim || !node_as_text (volume, "")[0]) {
         take (self, STEAL (claim), NULL, error);
+        if (!error)
+            keep_claim (self);
         return;
     }
     OWNED (free_text) char *name = query_escape (node_as_text (volume, ""));
@@ -332,7 +383,7 @@ set_object (const object_entry_t *self, tree_t *tree, node_t *row, const node_t 
 static void
 set_watched (const object_entry_t *self, tree_t *tree, node_t *row)
 {
-    OWNED (free_text) char *key = text_format ("%s/%s", self->ns, self->name);
+    OWNED (free_text) char *key = object_key (self);
     const stored_t *stored = list_watch_get (watch_of (self), key);
     node_set_bool (tree, row, "found", stored != NULL);
     if (!stored && !list_watch_is_synced (watch_of (self)))

@@ -8,6 +8,7 @@
 
 #define POD_MANAGER "pod-manager"
 #define SOURCE "api"
+#define SWEEP_AFTER_MS 1000
 
 static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
                                            .watch_min_s = 300 };
@@ -68,6 +69,8 @@ pods_send_all (watcher_t *self)
     node_t body = node_map();
     node_set_text (tree, &body, "source", SOURCE);
     node_set (tree, &body, "pods", pods);
+    if (list_watch_is_assumed (self->pods))
+        node_set_bool (tree, &body, "assumed", true);
     actor_send (self->actor, POD_MANAGER, MSG_SOURCE_PODS, &body);
 }
 
@@ -87,10 +90,44 @@ send_pod (watcher_t *self, const char *uid, const stored_t *stored)
     actor_send (self->actor, POD_MANAGER, MSG_SOURCE_POD, &body);
 }
 
+void
+pods_sweep (watcher_t *self)
+{
+    bool is_true =
+        self->pods && list_watch_is_synced (self->pods) && !list_watch_is_assumed (self->pods);
+    if (!self->keeper || !is_true)
+        return;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t pods = node_array();
+    for (const stored_t *stored = list_watch_first (self->pods); stored;
+         stored = list_watch_next (self->pods)) {
+        OWNED (tree_destroy) tree_t *object = stored_object (stored);
+        node_append (tree, &pods, node_copy (tree, tree_root (object)));
+    }
+    keeper_sweep (self->keeper, &pods);
+}
+
+static void
+sweep_due (void *state, void *context)
+{
+    (void) context;
+    ((watcher_t *) state)->sweep_timer = 0;
+    pods_sweep (state);
+}
+
+/* A crowd of pods goes with one sweep. */
+static void
+sweep_soon (watcher_t *self)
+{
+    if (self->keeper && !self->sweep_timer)
+        self->sweep_timer = actor_timer (self->actor, SWEEP_AFTER_MS, sweep_due, NULL);
+}
+
 static void
 on_synced (void *context)
 {
     pods_send_all (context);
+    sweep_soon (context);
 }
 
 static void
@@ -100,6 +137,8 @@ on_changed (void *context, const stored_t *before, const stored_t *now)
         send_pod (context, before->uid, NULL);
     if (now)
         send_pod (context, now->uid, now);
+    else
+        sweep_soon (context);
 }
 
 static const list_watch_calls_t CALLS = { .on_synced = on_synced,
@@ -120,6 +159,8 @@ pods_start (watcher_t *self)
         .limits = LIMITS,
         .calls = &CALLS,
         .context = self,
+        .keeper = self->keeper,
+        .kept_kind = "Pod",
     };
     self->pods = list_watch_new (&options);
 }

@@ -237,10 +237,28 @@ source_has_delivered (manager_t *self, const char *source)
 
 // ---- messages ----
 
+/* What a source had when it was heard last, since it cannot be reached: nothing that is known of
+   it is older, and what is not among it need not be gone. So strangers wait on. */
+static void
+take_assumed (manager_t *self, const char *source, const node_t *pods)
+{
+    const node_t **added = memory_new (node_count (pods) + 1, sizeof *added);
+    size_t count = 0;
+    NODE_EACH (pods, pod)
+    if (pod_uid_of (pod)[0] && !find_uid (self, pod_uid_of (pod)) && !pod_object_is_mirror (pod))
+        added[count++] = pod;
+    add_in_order (self, added, count, source);
+    free ((void *) added);
+}
+
 static void
 apply_set (manager_t *self, const node_t *body)
 {
     const char *source = node_get_text (body, "source", "");
+    if (node_get_bool (body, "assumed", false)) {
+        take_assumed (self, source, node_get (body, "pods"));
+        return;
+    }
     take_set (self, source, node_get (body, "pods"));
     source_has_delivered (self, source);
     strangers_stop (self);

@@ -84,7 +84,13 @@ on_retry (void *state, void *context)
 void
 entry_failed (entry_t *self, const char *what, const fault_t *fault)
 {
-    LOG_WARNING ("%s pod=%s/%s uid=%s err=%s", what, self->ns, self->name, self->uid, fault->text);
+    // In a long outage every pod fails every ten seconds.
+    if (self->backoff.wait_ns == 0)
+        LOG_WARNING ("%s pod=%s/%s uid=%s err=%s", what, self->ns, self->name, self->uid,
+                     fault->text);
+    else
+        LOG_V (2, "%s again pod=%s/%s uid=%s err=%s", what, self->ns, self->name, self->uid,
+               fault->text);
     reporter_t *reporter = self->reporter;
     int64_t now = clock_monotonic_ms() * NS_PER_MS;
     self->needs_sync = true;

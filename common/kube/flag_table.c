@@ -54,6 +54,8 @@ const flag_t FLAGS[] = {
     OPTION ("--socket-dir",           TEXT, OWN, socket_dir, "Directory of the sockets for kubelet-tap and kubelet-fault. Default /run/cubelet."),
     OPTION ("--tap",                  BOOL, OWN, tap, "Let kubelet-tap watch the messages between the actors. Default true."),
     OPTION ("--enable-fault-injection", BOOL, OWN, enable_fault_injection, "Let kubelet-fault delay, drop and fail messages and kill actors. For tests. Default false."),
+    OPTION ("--offline-autonomy",     BOOL, OWN, offline_autonomy, "Keep pods, ConfigMaps and (encrypted) Secrets on disk, so that a reboot starts them without the API server. Default false."),
+    OPTION ("--offline-autonomy-key-file", TEXT, OWN, offline_autonomy_key_file, "Key that encrypts them, 32 bytes, of root only; made when it is missing. Default ROOT-DIR/offline-autonomy.key."),
     OPTION ("--start-window",         INT,  OWN, start_window, "How many pods may be starting at the same time; 0: twice the number of cores. Default 0."),
 
     DEPRECATED ("--address",                    TEXT,     "address"),

@@ -36,7 +36,9 @@ typedef struct {
     const char *socket_dir; // of the sockets for kubelet-tap and kubelet-fault
     bool tap;
     bool enable_fault_injection;
-    int64_t start_window; // pod starts in flight; 0: twice the cores
+    bool offline_autonomy;                 // docs/offline.md
+    const char *offline_autonomy_key_file; // NULL: offline-autonomy.key in root_dir
+    int64_t start_window;                  // pod starts in flight; 0: twice the cores
 } kubelet_options_t;
 
 /* Reads the command line and the configuration it names. `argv` is borrowed for the call;

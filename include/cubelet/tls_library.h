@@ -34,7 +34,9 @@ F (ASN1_TIME_to_tm) F (BIO_write) F (EVP_Digest) F (EVP_sha512_256) F (OPENSSL_s
 F (OPENSSL_sk_num) F (PEM_read_bio_PrivateKey) F (PEM_read_bio_X509) F (PEM_write_bio_PUBKEY) \
 F (PEM_write_bio_X509_REQ) F (X509_REQ_add_extensions) F (X509_REQ_free) F (X509_REQ_new) \
 F (X509_REQ_set_pubkey) F (X509_REQ_set_subject_name) F (X509_REQ_sign) F (X509_check_host) \
-F (X509_check_ip_asc) F (X509_check_private_key) F (X509v3_add_ext) F (X509v3_delete_ext)
+F (X509_check_ip_asc) F (X509_check_private_key) F (X509v3_add_ext) F (X509v3_delete_ext) \
+F (EVP_CIPHER_CTX_ctrl) F (EVP_CIPHER_CTX_free) F (EVP_CIPHER_CTX_new) F (EVP_CipherFinal_ex) \
+F (EVP_CipherInit_ex) F (EVP_CipherUpdate) F (EVP_aes_256_gcm)
 
 #define TLS_FUNCTIONS_SSL(F) \
 F (OPENSSL_init_ssl) F (SSL_CTX_check_private_key) F (SSL_CTX_ctrl) F (SSL_CTX_free) \
@@ -142,6 +144,13 @@ int tls_fault (fault_t *fault, fault_code_t code, const char *format, ...)
 #define X509_check_private_key tls_library.X509_check_private_key_
 #define X509v3_add_ext tls_library.X509v3_add_ext_
 #define X509v3_delete_ext tls_library.X509v3_delete_ext_
+#define EVP_CIPHER_CTX_ctrl tls_library.EVP_CIPHER_CTX_ctrl_
+#define EVP_CIPHER_CTX_free tls_library.EVP_CIPHER_CTX_free_
+#define EVP_CIPHER_CTX_new tls_library.EVP_CIPHER_CTX_new_
+#define EVP_CipherFinal_ex tls_library.EVP_CipherFinal_ex_
+#define EVP_CipherInit_ex tls_library.EVP_CipherInit_ex_
+#define EVP_CipherUpdate tls_library.EVP_CipherUpdate_
+#define EVP_aes_256_gcm tls_library.EVP_aes_256_gcm_
 #define SSL_CTX_check_private_key tls_library.SSL_CTX_check_private_key_
 #define SSL_CTX_ctrl tls_library.SSL_CTX_ctrl_
 #define SSL_CTX_free tls_library.SSL_CTX_free_

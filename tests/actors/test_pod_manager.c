@@ -504,6 +504,38 @@ what_only_the_runtime_has_is_stopped (void **state)
     assert_count (&scene, 0);
 }
 
+/* A set of the API server's pods that the checkpoint has. */
+static void
+send_assumed (scene_t *self, const char *pods)
+{
+    OWNED (free_text)
+    char *body = text_format ("{\"source\": \"api\", \"assumed\": true, \"pods\": [%s]}", pods);
+    peer_send_json (self->source, "pod-manager", MSG_SOURCE_PODS, body);
+}
+
+static void
+assumed_pods_are_started_and_nothing_is_stopped_for_them (void **state)
+{
+    (void) state;
+    OWNED (scene_close) scene_t scene = scene_open (JOINED_ARGS, "");
+    send_set (&scene, "file", "");
+    peer_send_json (scene.source, "pod-manager", MSG_POD_ORPHAN, ORPHAN);
+    send_assumed (&scene, POD ("p", "u1", "", "") ", " POD ("m", "m1", MIRROR_META ("h"), ""));
+    peer_t *worker = expect_worker (&scene, "pod-worker/ns_p_u1");
+    assert_count (&scene, 1); // neither the mirror nor the stranger
+    send_assumed (&scene, POD ("q", "u2", "", ""));
+    peer_t *second = expect_worker (&scene, "pod-worker/ns_q_u2");
+    assert_count (&scene, 2); // p is not gone
+    // the API server's own word: q is gone, the stranger too
+    send_set (&scene, "api", POD ("p", "u1", "", ""));
+    OWNED (received_destroy) received_t *stop = expect_terminate (second);
+    peer_t *stranger = expect_worker (&scene, "pod-worker/ns_o_o1");
+    OWNED (received_destroy) received_t *end = expect_terminate (stranger);
+    assert_count (&scene, 1);
+    OWNED (received_destroy) received_t *sync = peer_expect (worker, MSG_POD_SYNC);
+    assert_false (node_get_bool (sync->body, "terminate", true));
+}
+
 static void
 a_stranger_that_a_source_has_after_all_starts_anew (void **state)
 {
@@ -592,6 +624,7 @@ main (void)
         cmocka_unit_test (a_manifest_that_comes_back_starts_anew),
         cmocka_unit_test (what_only_the_runtime_has_is_stopped),
         cmocka_unit_test (a_stranger_that_a_source_has_after_all_starts_anew),
+        cmocka_unit_test (assumed_pods_are_started_and_nothing_is_stopped_for_them),
         cmocka_unit_test (a_worker_that_was_told_to_stop_before_a_restart_is_replaced),
         cmocka_unit_test (an_eviction_is_answered_when_nothing_runs),
         cmocka_unit_test (nobody_is_evicted_by_a_wrong_uid),
