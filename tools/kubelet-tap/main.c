@@ -88,10 +88,12 @@ number (const char *name, const char *text)
     return value;
 }
 
-/* A port, 0 for any free one, or the end of the program. */
+/* A port (0: any free one; NULL: the usual one), or the end of the program. */
 static int
 port_number (const char *text)
 {
+    if (!text)
+        return WEB_PORT;
     char *end;
     long value = strtol (text, &end, 10);
     if (end == text || *end || value < 0 || value > UINT16_MAX) {
@@ -104,7 +106,7 @@ port_number (const char *text)
 static options_t
 read_options (int argc, char **argv)
 {
-    options_t options = { .socket_dir = "/run/cubelet", .web_port = WEB_PORT };
+    options_t options = { .socket_dir = "/run/cubelet" };
     for (int option; (option = getopt_long (argc, argv, "h", OPTIONS, NULL)) != -1;) {
         switch (option) {
         case OPT_TYPE: options.view.type = optarg; break;
@@ -117,8 +119,7 @@ read_options (int argc, char **argv)
         case OPT_DIR: options.socket_dir = optarg; break;
         case OPT_WEB:
             options.has_web = true;
-            if (optarg)
-                options.web_port = port_number (optarg);
+            options.web_port = port_number (optarg);
             break;
         case 'h': fputs (HELP, stdout); exit (0);
         default: fputs ("See kubelet-tap --help.\n", stderr); exit (1);

@@ -79,6 +79,9 @@ on_page_closed (struct evhttp_connection *connection, void *context)
     for (size_t i = 0; i < self->page_count; i++) {
         if (self->pages[i].connection != connection)
             continue;
+        // A request whose answer had not ended is ours to free by now: that is what its end does.
+        if (!evhttp_request_get_connection (self->pages[i].request))
+            evhttp_send_reply_end (self->pages[i].request);
         self->pages[i] = self->pages[--self->page_count];
         return;
     }
