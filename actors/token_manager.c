@@ -45,15 +45,21 @@ struct manager {
 // ---- entries ----
 
 static void
+forget_token (entry_t *self)
+{
+    if (self->token)
+        explicit_bzero (self->token, strlen (self->token));
+    free_text (&self->token);
+}
+
+static void
 entry_destroy (void **self_p)
 {
     entry_t *self = *self_p;
     actor_cancel (self->manager->actor, self->call);
     tree_destroy (&self->asked);
     askers_destroy (&self->askers);
-    if (self->token)
-        explicit_bzero (self->token, strlen (self->token));
-    free (self->token);
+    forget_token (self);
     free (self);
     *self_p = NULL;
 }
@@ -199,7 +205,7 @@ take_answer (entry_t *entry, const message_t *reply, const fault_t *came, fault_
     }
     if (token_answer_read (answer, &entry->request, &token, &life, fault) < 0)
         return -1;
-    free (entry->token);
+    forget_token (entry);
     entry->token = text_copy (token);
     entry->life = life;
     keep (entry);

@@ -1,38 +1,15 @@
 #include "docker_config.h"
 #include "cubelet/credential_plugin.h"
+#include "cubelet/file_read.h"
 #include "cubelet/image_credentials.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "cubelet/yaml.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 #define FILE_MAX_BYTES (1 << 20)
-
-/* All bytes of a regular file. Owned, or NULL with a fault. */
-static char *
-read_file (const char *path, size_t *size_p, fault_t *fault)
-{
-    struct stat info;
-    OWNED (close_fd) int fd = open (path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || fstat (fd, &info) < 0) {
-        fault_set (fault, FAULT_UNAVAILABLE, "cannot be read: %s", strerror (errno));
-        return NULL;
-    }
-    if (!S_ISREG (info.st_mode) || info.st_size > FILE_MAX_BYTES) {
-        fault_set (fault, FAULT_INVALID, "is no regular file of at most 1 MiB");
-        return NULL;
-    }
-    OWNED (free_text) char *bytes = memory_new ((size_t) info.st_size + 1, 1);
-    size_t used = 0;
-    for (ssize_t got; used < (size_t) info.st_size; used += (size_t) got)
-        if ((got = read (fd, bytes + used, (size_t) info.st_size - used)) <= 0)
-            break; // it shrank meanwhile
-    *size_p = used;
-    return STEAL (bytes);
-}
 
 // ---- docker's files ----
 
@@ -41,7 +18,7 @@ add_file (const char *path, bool is_old, tree_t *tree, node_t *keyring)
 {
     size_t size = 0;
     fault_t ignored = { 0 };
-    OWNED (free_text) char *bytes = read_file (path, &size, &ignored);
+    OWNED (free_text) char *bytes = file_read (path, FILE_MAX_BYTES, &size, &ignored);
     OWNED (tree_destroy) tree_t *config = bytes ? json_read (bytes, size, &ignored) : NULL;
     node_t entries = node_array();
     if (!config || keyring_add_config (tree, &entries, tree_root (config), is_old, &ignored) < 0)
@@ -94,8 +71,10 @@ credential_config_load (const char *path, const char *bin_dir, tree_t *tree, nod
 {
     size_t size = 0;
     credential_provider_list_t providers = { 0 };
-    OWNED (free_text) char *bytes = read_file (path, &size, fault);
-    OWNED (tree_destroy) tree_t *documents = bytes ? yaml_read (bytes, size, fault) : NULL;
+    OWNED (free_text) char *bytes = file_read (path, FILE_MAX_BYTES, &size, fault);
+    if (!bytes)
+        return -1;
+    OWNED (tree_destroy) tree_t *documents = yaml_read (bytes, size, fault);
     if (!documents)
         return fault_wrap (fault, "%s", path);
     *out = node_copy (tree, node_item (tree_root (documents), 0));

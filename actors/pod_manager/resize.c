@@ -2,13 +2,12 @@
    after a change (reference/pod-lifecycle.md 10.5); remembered over restarts in the file
    allocated_pods_state. */
 #include "cubelet/file_read.h"
+#include "cubelet/file_write.h"
 #include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_resize.h"
 #include "manager.h"
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 
 #define STATE_FILE "allocated_pods_state"
@@ -40,27 +39,6 @@ allocations_read (manager_t *self)
         LOG_WARNING ("Allocated resources not read, pods get what they ask for err=%s", fault.text);
 }
 
-static int
-write_whole (int fd, const char *text, size_t size)
-{
-    for (ssize_t done; size > 0; text += done, size -= (size_t) done)
-        if ((done = write (fd, text, size)) < 0)
-            return -1;
-    return 0;
-}
-
-static int
-write_file (const char *path, const char *text, fault_t *fault)
-{
-    OWNED (free_text) char *temporary = text_format ("%s.tmp", path);
-    OWNED (close_fd)
-    int fd = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0 || write_whole (fd, text, strlen (text)) < 0 || fdatasync (fd) < 0
-        || rename (temporary, path) < 0)
-        return fault_set (fault, FAULT_UNAVAILABLE, "cannot write %s: %s", path, strerror (errno));
-    return 0;
-}
-
 static void
 write_state (manager_t *self)
 {
@@ -78,8 +56,9 @@ write_state (manager_t *self)
         node_set (tree, &pods, entry->uid, row);
     }
     node_set (tree, &body, "pods", pods);
-    OWNED (free_text) char *text = json_write (&body, JSON_COMPACT, NULL);
-    if (path && text && write_file (path, text, &fault) < 0)
+    size_t size = 0;
+    OWNED (free_text) char *text = json_write (&body, JSON_COMPACT, &size);
+    if (path && text && file_write (path, text, size, 0600, &fault) < 0)
         LOG_WARNING ("Allocated resources not written err=%s", fault.text);
 }
 

@@ -20,13 +20,14 @@ static bool
 is_below_root (int fd)
 {
     char link[64], path[PATH_MAX];
+    OWNED (free_text) char *root = realpath (ROOT, NULL); // it may be a link itself
     snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink (link, path, sizeof path - 1);
-    if (size <= 0)
+    if (size <= 0 || !root)
         return false;
     path[size] = '\0';
-    size_t root = strlen (ROOT);
-    return strncmp (path, ROOT, root) == 0 && (path[root] == '\0' || path[root] == '/');
+    size_t length = strlen (root);
+    return strncmp (path, root, length) == 0 && (path[length] == '\0' || path[length] == '/');
 }
 
 /* The character in HTML. */

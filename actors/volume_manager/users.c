@@ -1,4 +1,5 @@
 #include "users.h"
+#include "cubelet/file_write.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -60,21 +61,6 @@ read_file (const users_t *self, const char *path, int64_t *id, fault_t *fault)
                : 0;
 }
 
-/* Whole or not at all: half a file would cost the pod its ids after a restart. */
-static int
-write_file (const char *path, const char *text, fault_t *fault)
-{
-    char error[GO_ERRNO_MAX];
-    OWNED (free_text) char *temporary = text_format ("%s.tmp", path);
-    OWNED (close_fd)
-    int fd = open (temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-    size_t size = strlen (text);
-    if (fd < 0 || write (fd, text, size) != (ssize_t) size || fsync (fd) < 0
-        || rename (temporary, path) < 0)
-        return fault_set (fault, FAULT_INTERNAL, "write %s: %s", path, go_errno (errno, error));
-    return 0;
-}
-
 // ---- what is there ----
 
 static void
@@ -132,7 +118,7 @@ users_of_pod (users_t *self, const char *uid, fault_t *fault)
     user_ranges_release (self->ranges, id); // note() takes it
     OWNED (free_text) char *path = file_of (self, uid);
     OWNED (free_text) char *text = user_mapping_write (id, self->length);
-    if (write_file (path, text, fault) < 0 || note (self, uid, id, fault) < 0)
+    if (file_write (path, text, strlen (text), 0644, fault) < 0 || note (self, uid, id, fault) < 0)
         return -1;
     return id;
 }
