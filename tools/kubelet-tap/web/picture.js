@@ -77,7 +77,8 @@ export class Picture {
     this.#nodes.clear();
     const ring = placeActors(names.filter(name => !isWorker(name)));
     this.hub = { x: WIDTH / 2, y: 120 };
-    const pods = placePods(names.filter(isWorker), 212);
+    const workers = names.filter(isWorker), pods = placePods(workers, 212);
+    this.isCrowded = workers.length > NAMED_PODS;
     const height = Math.max(ring.height, pods.bottom + 12, 330);
     this.svg.setAttribute('viewBox', `0 0 ${WIDTH} ${height}`);
     draw(this.boxes, 'rect', { class: 'pods-frame', x: POD_PLACE.left, y: 186, width: POD_PLACE.width,
@@ -129,7 +130,8 @@ export class Picture {
     node.group.setAttribute('aria-label', text);
     node.group.setAttribute('class', `node${actor.state === 'down' ? ' is-down' : ''}${bad ? ' is-bad' : ''}`
       + (chosen === name ? ' is-chosen' : ''));
-    node.link.setAttribute('class', `link${bad ? ' is-bad' : actor.rate > 0.5 ? ' is-busy' : ''}`);
+    const crowd = this.isCrowded && isWorker(name) ? ' is-crowd' : '';
+    node.link.setAttribute('class', `link${crowd}${bad ? ' is-bad' : actor.rate > 0.5 ? ' is-busy' : ''}`);
     node.phase?.setAttribute('class', `phase ${pod?.phase ?? ''}`);
     if (!node.rate) return;
     say(node.rate, `${perSecond(actor.rate)} a second`);
