@@ -36,6 +36,7 @@ typedef struct {
     const char *phase; // begins the text of a fault
     size_t step;
     bool is_published; // already, before this
+    bool is_done;      // ... and it need not be published anew
     size_t looks;
     uint64_t timer;
     node_t tokens; // audience -> {token expirationTimestamp}
@@ -45,6 +46,7 @@ typedef struct {
 /* Returns 0 when done, -1 with a fault, or STEP_WAITS: then advance or give_up is called later. */
 typedef int step_fn (mount_t *self, fault_t *fault);
 #define STEP_WAITS 1
+#define STEP_COUNT 10
 
 static void go_on (mount_t *self);
 
@@ -71,7 +73,10 @@ finish (mount_t *self, const fault_t *fault)
                    fault->text);
     }
     else {
-        csi_group_t group = csi_group (&self->spec, self->abilities, &self->volume);
+        // a driver that is not there now has mounted the volume earlier
+        bool is_known = self->spec.fs_group_policy != NULL;
+        csi_group_t group =
+            is_known ? csi_group (&self->spec, self->abilities, &self->volume) : CSI_GROUP_NONE;
         node_set_text (self->tree, &body, "path", self->context.target_path);
         node_set_bool (self->tree, &body, "read_only", self->volume.is_read_only);
         node_set_bool (self->tree, &body, "wants_group", group == CSI_GROUP_AGENT);
@@ -104,6 +109,10 @@ on_driver_object (void *state, const message_t *reply, const fault_t *came, void
     fault_t fault = { 0 };
     const node_t *object = api_reply_check (reply, came, &fault);
     if (!object && fault.code != FAULT_NOT_FOUND) {
+        if (self->is_published) {
+            finish (self, NULL); // nothing that could not wait
+            return;
+        }
         fault_wrap (&fault, "kubernetes.io/csi: cannot read CSIDriver %s", self->volume.driver);
         finish (self, &fault);
         return;
@@ -111,6 +120,8 @@ on_driver_object (void *state, const message_t *reply, const fault_t *came, void
     node_t *copy = tree_alloc (self->tree, sizeof *copy);
     *copy = node_copy (self->tree, object);
     csi_driver_spec_read (object ? copy : NULL, &self->spec);
+    bool is_refresh = node_get_bool (tree_root (self->tree), "refresh", false);
+    self->is_done = self->is_published && !(is_refresh && self->spec.republishes);
     fault = (fault_t){ 0 };
     self->phase = "MountVolume.NewMounter initialization";
     if (csi_mode_check (&self->spec, &self->volume, &fault) < 0)
@@ -123,6 +134,11 @@ static int
 read_driver (mount_t *self, fault_t *fault)
 {
     plugin_t *driver = driver_find (self->base.manager, self->volume.driver, fault);
+    if (!driver && self->is_published) {
+        *fault = (fault_t){ 0 };
+        self->step = STEP_COUNT - 1;
+        return 0;
+    }
     if (!driver) {
         self->phase = self->volume.pv ? "MountVolume.MountDevice" : "MountVolume.SetUp";
         return fault_wrap (fault, self->volume.pv
@@ -177,7 +193,7 @@ read_secret (mount_t *self, const char *key, const node_t **place)
     // An inline volume's Secret is in the pod's namespace.
     const char *ns =
         self->volume.pv ? node_get_text (ref, "namespace", "") : self->volume.pod_namespace;
-    if (self->is_published || !*name)
+    if (!*name)
         return 0;
     const struct {
         mount_t *mount;
@@ -194,6 +210,8 @@ read_stage_secret (mount_t *self, fault_t *fault)
 {
     (void) fault;
     self->phase = "MountVolume.MountDevice";
+    if (self->is_published)
+        return 0;
     return read_secret (self, "nodeStageSecretRef", &self->context.stage_secrets);
 }
 
@@ -202,6 +220,8 @@ read_publish_secret (mount_t *self, fault_t *fault)
 {
     (void) fault;
     self->phase = "MountVolume.SetUp";
+    if (self->is_done)
+        return 0;
     return read_secret (self, "nodePublishSecretRef", &self->context.publish_secrets);
 }
 
@@ -249,7 +269,7 @@ static int
 ask_attachment (mount_t *self, fault_t *fault)
 {
     (void) fault;
-    if (!self->volume.pv || !self->spec.is_attached || self->is_published)
+    if (!self->volume.pv || !self->spec.is_attached || self->is_done)
         return 0;
     self->phase = "MountVolume.WaitForAttach";
     OWNED (free_text)
@@ -303,7 +323,7 @@ static int
 note (mount_t *self, fault_t *fault)
 {
     bool is_attached = self->volume.pv && self->spec.is_attached;
-    if (self->is_published)
+    if (self->is_done)
         return 0;
     if (volume_data_write_pod (self->pod_directory, &self->volume, is_attached,
                                self->base.manager->node_name, fault)
@@ -318,11 +338,13 @@ static int
 stage (mount_t *self, fault_t *fault)
 {
     self->phase = "MountVolume.MountDevice";
-    if (!self->volume.pv || !(self->abilities & CSI_STAGES) || self->is_published)
+    if (!self->volume.pv || !(self->abilities & CSI_STAGES))
         return note (self, fault);
     OWNED (free_text) char *path = text_format ("%s/globalmount", self->stage_directory);
     OWNED (free_text) char *inside = text_format ("%s/x", path);
     self->context.stage_path = tree_text (self->tree, path, strlen (path));
+    if (self->is_published)
+        return 0; // so it is staged too
     if (note (self, fault) < 0 || file_make_parents (inside, 0750, fault) < 0)
         return -1;
     node_t request =
@@ -369,7 +391,7 @@ static int
 next_token (mount_t *self, fault_t *fault)
 {
     (void) fault;
-    const node_t *wanted = self->is_published ? NULL : wanted_token (self);
+    const node_t *wanted = self->is_done ? NULL : wanted_token (self);
     if (!wanted) {
         if (node_count (&self->tokens)) {
             OWNED (free_text) char *text = json_write (&self->tokens, JSON_COMPACT, NULL);
@@ -397,15 +419,105 @@ static int
 publish (mount_t *self, fault_t *fault)
 {
     self->phase = "MountVolume.SetUp";
-    if (self->is_published)
+    if (self->is_done)
         return 0;
     node_t request = csi_publish_request (&self->volume, &self->spec, self->abilities,
                                           &self->context, self->tree);
     return call_driver (self, CALL_PUBLISH, &request, on_called, fault);
 }
 
-static step_fn *const STEPS[] = { read_driver,    look,  read_stage_secret, read_publish_secret,
-                                  ask_attachment, stage, next_token,        publish };
+// ---- growing ----
+
+static int64_t
+growth (const mount_t *self)
+{
+    bool can = self->abilities & CSI_EXPANDS && !self->volume.is_read_only;
+    return can ? csi_growth (self->volume.pv, node_get (tree_root (self->tree), "claim")) : 0;
+}
+
+static int
+read_expand_secret (mount_t *self, fault_t *fault)
+{
+    (void) fault;
+    self->phase = "MountVolume.SetUp";
+    return growth (self) ? read_secret (self, "nodeExpandSecretRef", &self->context.expand_secrets)
+                         : 0;
+}
+
+/* Whether the claim shows the new size or not, the volume has it. */
+static void
+on_claim_patched (void *state, const message_t *reply, const fault_t *came, void *context)
+{
+    (void) state;
+    mount_t *self = *(mount_t **) context;
+    fault_t fault = { 0 };
+    if (!api_reply_check (reply, came, &fault))
+        LOG_WARNING ("The claim's new size not told volume=%s err=%s", self->volume.name,
+                     fault.text);
+    advance (self);
+}
+
+static void
+on_expanded (void *context, const node_t *reply, const fault_t *fault)
+{
+    (void) reply;
+    mount_t *self = context;
+    if (fault) {
+        fault_t failed = *fault;
+        fault_wrap (&failed, "failed while expanding volume");
+        finish (self, &failed);
+        return;
+    }
+    const node_t *claim = node_get (tree_root (self->tree), "claim");
+    manager_t *manager = self->base.manager;
+    node_t event = node_map(), pod = node_map(), metadata = node_map();
+    node_set_text (self->tree, &metadata, "name", self->volume.pod_name);
+    node_set_text (self->tree, &metadata, "namespace", self->volume.pod_namespace);
+    node_set_text (self->tree, &metadata, "uid", self->volume.pod_uid);
+    node_set (self->tree, &pod, "metadata", metadata);
+    node_set (self->tree, &event, "object", object_reference_pod (self->tree, &pod, NULL));
+    node_set_text (self->tree, &event, "type", "Normal");
+    node_set_text (self->tree, &event, "reason", "FileSystemResizeSuccessful");
+    node_set (self->tree, &event, "message",
+              node_text_format (self->tree,
+                                "MountVolume.NodeExpandVolume succeeded for volume \"%s\" %s",
+                                self->volume.name, manager->node_name));
+    actor_send (manager->actor, "event-recorder", MSG_EVENT_RECORD, &event);
+    node_t patch = csi_claim_patch (self->volume.pv, claim, self->tree);
+    OWNED (free_text)
+    char *path = api_path ("/api/v1", node_get_text (claim, "namespace", ""),
+                           "persistentvolumeclaims", node_get_text (claim, "name", ""), "status");
+    api_call (
+        manager->actor,
+        &(api_call_t){
+            .method = "PATCH", .path = path, .content_type = API_STRATEGIC_PATCH, .body = &patch },
+        on_claim_patched, &self, sizeof self);
+}
+
+static int
+expand (mount_t *self, fault_t *fault)
+{
+    int64_t bytes = growth (self);
+    if (!bytes)
+        return 0;
+    node_t request = csi_expand_request (&self->volume, &self->spec, self->abilities,
+                                         &self->context, bytes, self->tree);
+    return call_driver (self, CALL_EXPAND, &request, on_expanded, fault);
+}
+
+static step_fn *const STEPS[] = {
+    look,
+    read_driver,
+    read_stage_secret,
+    read_publish_secret,
+    read_expand_secret,
+    ask_attachment,
+    stage,
+    next_token,
+    publish,
+    expand,
+};
+_Static_assert(COUNT_OF (STEPS) == STEP_COUNT, "STEP_COUNT");
 
 static void
 go_on (mount_t *self)

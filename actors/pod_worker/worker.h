@@ -151,6 +151,10 @@ void objects_take_pod (worker_t *self);
 /* Says it again, to a source that knows nothing yet, or in case the message was lost. */
 void objects_watch (worker_t *self);
 
+/* The same when the pod has claims, which the source reads only when asked: a volume may have
+   grown. */
+void objects_refresh (worker_t *self);
+
 /* The pod is gone: it needs none any more. */
 void objects_release (worker_t *self);
 

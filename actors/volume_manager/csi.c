@@ -48,6 +48,17 @@ csi_setup (volume_job_t *job, fault_t *fault)
     node_set (job->tree, &body, "source", *job->source);
     if (job->pv)
         node_set (job->tree, &body, "pv", *job->pv);
+    if (job->claim) {
+        const node_t *metadata = node_get (job->claim, "metadata");
+        node_t claim = node_map();
+        node_set_text (job->tree, &claim, "namespace", pod->metadata.namespace);
+        node_set_text (job->tree, &claim, "name", node_get_text (metadata, "name", ""));
+        node_set (job->tree, &claim, "status",
+                  node_copy (job->tree, node_get (job->claim, "status")));
+        node_set (job->tree, &body, "claim", claim);
+    }
+    if (job->is_refresh)
+        node_set_bool (job->tree, &body, "refresh", true);
     if (job->is_claim_read_only)
         node_set_bool (job->tree, &body, "read_only", true);
     if (security->fs_group.set)

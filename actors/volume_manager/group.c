@@ -26,7 +26,7 @@ int
 volume_give_to_group (volume_job_t *job, fault_t *fault)
 {
     const pod_security_context_t *security = &job->pod->spec.security_context;
-    if (!security->fs_group.set || job->is_claim_read_only)
+    if (!security->fs_group.set || job->is_refresh || job->is_claim_read_only)
         return 0;
     ownership_t *work = ownership_new (job->host_path, security->fs_group.value, false,
                                        security->fs_group_change_policy, fault);

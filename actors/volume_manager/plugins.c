@@ -17,12 +17,12 @@ const volume_plugin_t VOLUME_PLUGINS[] = {
       .is_read_only = true, .relabels = true, .refreshes = true, .is_in_pod = true },
     { "secret", "kubernetes.io~secret", secret_setup, memory_teardown,
       .is_read_only = true, .relabels = true, .refreshes = true, .is_in_pod = true },
-    { "persistentVolumeClaim", NULL, claim_setup, NULL, .is_in_pod = true },
-    { "ephemeral", NULL, claim_setup, NULL, .is_in_pod = true },
+    { "persistentVolumeClaim", NULL, claim_setup, NULL, .refreshes = true, .is_in_pod = true },
+    { "ephemeral", NULL, claim_setup, NULL, .refreshes = true, .is_in_pod = true },
     { "local", "kubernetes.io~local-volume", local_setup, bind_teardown,
       .relabels = true, .is_in_pv = true, .binds = true },
     { "csi", "kubernetes.io~csi", csi_setup, csi_teardown,
-      .relabels = true, .is_in_pod = true, .is_in_pv = true, .binds = true },
+      .relabels = true, .refreshes = true, .is_in_pod = true, .is_in_pv = true, .binds = true },
 };
 // clang-format on
 const size_t VOLUME_PLUGIN_COUNT = COUNT_OF (VOLUME_PLUGINS);

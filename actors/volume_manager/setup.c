@@ -104,7 +104,8 @@ end_job (volume_job_t *job, const fault_t *fault)
     setup_t *self = job->setup;
     end_work (job);
     if (!fault) {
-        note_volume (self, job);
+        if (!job->is_unchanged)
+            note_volume (self, job);
         return;
     }
     fault_t bad = *fault;
@@ -203,6 +204,7 @@ begin_volume (setup_t *self, const volume_t *volume)
         .tree = self->tree,
         .step = "MountVolume.SetUp",
         .wants_block = volume_is_device (&self->pod, volume->name),
+        .is_refresh = node_get_bool (request, "refresh", false),
         .setup = self,
     };
     self->jobs.items[self->jobs.count++] = job;

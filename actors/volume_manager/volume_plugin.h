@@ -28,19 +28,22 @@ struct volume_job {
     const volume_t *volume;
     const char *name;        // of the volume; of the PersistentVolume when it is one
     const node_t *source;    // what stands below the plugin's name in the API
+    const node_t *claim;     // that is bound to it
     const node_t *pv;        // the PersistentVolume, NULL when it is none
     const char *path;        // where the volume goes; NULL without a directory
     tree_t *tree;            // memory for the time of the job
     bool wants_block;        // containers ask for a device instead of a directory
+    bool is_refresh;         // containers use it already
     bool is_claim_read_only; // of persistentVolumeClaim
 
     /* What the plugin may set; the defaults are `path` and what its row says. */
     const volume_plugin_t *plugin; // the one that mounts it in the end
     const char *host_path;         // what containers mount
     bool is_read_only;
-    bool is_block;    // host_path is a device
-    const char *step; // begins the text of a fault, "MountVolume.SetUp" unless changed; NULL: the
-                      // fault says all by itself
+    bool is_block;     // host_path is a device
+    bool is_unchanged; // nothing was done: what the pod knows of the volume stays
+    const char *step;  // begins the text of a fault, "MountVolume.SetUp" unless changed; NULL: the
+                       // fault says all by itself
 
     /* Work of a pending job; freed with destroy_work when the job ends, or is given up. */
     void *work;
@@ -109,7 +112,8 @@ int volume_write_files (const volume_job_t *job, const payload_t *payload, bool 
 int empty_dir_make (const volume_job_t *job, const char *medium, quantity_t size_limit,
                     const char *notes, fault_t *fault);
 
-/* Gives job->host_path to the pod's fsGroup, if it has one; returns as volume_setup_fn. */
+/* Gives job->host_path to the pod's fsGroup, if it has one and the volume is not in use; returns as
+ * volume_setup_fn. */
 int volume_give_to_group (volume_job_t *job, fault_t *fault);
 
 /* The permissions of files without a mode of their own: a source's defaultMode, 0644 when unset. */

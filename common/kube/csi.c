@@ -308,6 +308,34 @@ csi_growth (const node_t *pv, const node_t *claim)
     return quantity_compare (has, shown) > 0 ? quantity_value (has) : 0;
 }
 
+node_t
+csi_claim_patch (const node_t *pv, const node_t *claim, tree_t *tree)
+{
+    static const char *const OVER[] = { "Resizing", "FileSystemResizePending",
+                                        "ControllerResizeError", "NodeResizeError" };
+    node_t capacity = node_map(), conditions = node_array(), status = node_map(), out = node_map();
+    node_set_text (tree, &capacity, "storage",
+                   node_as_text (node_at (pv, "spec", "capacity", "storage", NULL), ""));
+    node_set (tree, &status, "capacity", capacity);
+    NODE_EACH (node_at (claim, "status", "conditions", NULL), condition)
+    {
+        const char *type = node_get_text (condition, "type", "");
+        for (size_t i = 0; i < COUNT_OF (OVER); i++)
+            if (strcmp (type, OVER[i]) == 0) {
+                node_t row = node_map();
+                node_set_text (tree, &row, "$patch", "delete");
+                node_set_text (tree, &row, "type", type);
+                node_append (tree, &conditions, row);
+            }
+    }
+    if (node_count (&conditions))
+        node_set (tree, &status, "conditions", conditions);
+    if (node_at (claim, "status", "allocatedResourceStatuses", NULL))
+        node_set (tree, &status, "allocatedResourceStatuses", node_nil());
+    node_set (tree, &out, "status", status);
+    return out;
+}
+
 // ---- faults ----
 
 bool

@@ -70,6 +70,7 @@ find_volume (const pod_t *pod, const volume_t *volume, const node_t *objects, co
                           name, namespace, text_or_empty (pod->metadata.name));
     if (check_claim (claim, fault) < 0)
         return -1;
+    out->claim = claim;
     out->pv_name = node_as_text (node_at (claim, "spec", "volumeName", NULL), "");
     out->pv = node_get (object_row (objects, KIND_CLAIM, namespace, name), "volume");
     out->source = node_get (out->pv, "spec");

@@ -94,7 +94,10 @@ volume_is_used (const pod_t *pod, const char *name)
 bool
 pod_has_live_volumes (const pod_t *pod)
 {
-    static const char *const SOURCES[] = { "configMap", "secret", "downwardAPI", "projected" };
+    static const char *const SOURCES[] = {
+        "configMap", "secret",    "downwardAPI",          "projected",
+        "csi",       "ephemeral", "persistentVolumeClaim"
+    };
     for (size_t i = 0; i < pod->spec.volumes.count; i++)
         for (size_t k = 0; k < COUNT_OF (SOURCES); k++)
             if (node_get (pod->spec.volumes.items[i].node, SOURCES[k]))

@@ -94,6 +94,10 @@ csi_expand_request (const csi_volume_t *volume, const csi_driver_spec_t *spec, u
    claim's status shows less; 0: nothing to do. */
 int64_t csi_growth (const node_t *pv, const node_t *claim);
 
+/* The strategic merge patch of the claim's status once its volume has grown: the new capacity, and
+   none of the conditions that told of growing. */
+node_t csi_claim_patch (const node_t *pv, const node_t *claim, tree_t *tree);
+
 /* True when after this fault of stage or publish the volume is certainly not there; after others
    (no answer in time...) it may be. */
 bool csi_fault_is_final (const fault_t *fault);

@@ -5,6 +5,7 @@
 #include "cubelet/pod.h"
 
 typedef struct {
+    const node_t *claim;  // the PersistentVolumeClaim; borrowed from the objects
     const node_t *pv;     // the PersistentVolume; borrowed from the objects
     const char *pv_name;  // of it
     bool is_read_only;    // the pod's volume asks for that

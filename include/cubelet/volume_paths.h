@@ -34,7 +34,8 @@ bool volume_is_used (const pod_t *pod, const char *name);
 bool volume_is_device (const pod_t *pod, const char *name);
 
 /* True when the pod has a volume whose content follows something else while containers run, and so
-   is set up again at every sync: configMap, secret, downwardAPI, projected. */
+   is set up again at every sync: configMap, secret, downwardAPI, projected; or claims and CSI
+   volumes, which may grow or want to be published anew. */
 bool pod_has_live_volumes (const pod_t *pod);
 
 /* The places below the volume where containers mount other volumes, as paths relative to it, which

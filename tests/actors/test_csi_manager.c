@@ -23,7 +23,7 @@ static char root[64];
 typedef struct {
     stage_t *stage;
     actor_host_t *actor;
-    peer_t *api, *volumes, *tokens;
+    peer_t *api, *volumes, *tokens, *recorder;
     csi_driver_t *driver;
     tree_t *csi_node; // what the API server has; NULL: none
     const char *spec; // of the CSIDriver object, JSON; NULL: there is none
@@ -82,6 +82,7 @@ set_up (void **state)
     self->api = stage_peer (self->stage, "api-client");
     self->volumes = stage_peer (self->stage, "volume-manager");
     self->tokens = stage_peer (self->stage, "token-manager");
+    self->recorder = stage_peer (self->stage, "event-recorder");
     self->spec = "{\"attachRequired\": false, \"volumeLifecycleModes\": [\"Persistent\", "
                  "\"Ephemeral\"]}";
     start_actor (self);
@@ -467,6 +468,73 @@ a_new_incarnation_knows_what_is_mounted (void **state)
     wait_file (self, TARGET ("u1"), false);
 }
 
+/* How often the driver was asked. */
+static int
+count_calls (const char *method)
+{
+    OWNED (free_text) char *all = calls();
+    OWNED (free_text) char *wanted = text_format ("%s {", method);
+    int count = 0;
+    for (const char *at = all; (at = strstr (at, wanted)); at++)
+        count++;
+    return count;
+}
+
+#define REFRESH(claimed)                                                                           \
+    "\"refresh\": true, \"source\": {\"driver\": \"" DRIVER "\", \"volumeHandle\": \"h1\"},"       \
+    " \"pv\": {\"spec\": {\"capacity\": {\"storage\": \"4Gi\"}}}, \"claim\": {\"namespace\":"      \
+    " \"n\", \"name\": \"data\", \"status\": {\"capacity\": {\"storage\": \"" claimed "\"}}}"
+
+static void
+a_volume_grows_when_its_claim_shows_less (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    mounts (self, "u1", PV, "");
+    mounts (self, "u1", REFRESH ("4Gi"), "");
+    assert_int_equal (count_calls ("NodeExpandVolume"), 0);
+    run ("echo 'NodeExpandVolume 11 too large' > driver/fault");
+    mounts (self, "u1", REFRESH ("2Gi"),
+            "MountVolume.SetUp failed for volume \"v\" : failed while expanding volume: rpc error: "
+            "code = OutOfRange desc = too large");
+    run ("rm driver/fault");
+    int patches = self->patches;
+    mounts (self, "u1", REFRESH ("2Gi"), "");
+    assert_int_equal (self->patches, patches + 1);
+    assert_true (was_called ("/globalmount\",\"volume_capability\""));
+    assert_true (was_called ("\"capacity_range\":{\"required_bytes\":4294967296}"));
+    OWNED (received_destroy) received_t *event = peer_expect (self->recorder, MSG_EVENT_RECORD);
+    assert_string_equal (node_get_text (event->body, "reason", ""), "FileSystemResizeSuccessful");
+    assert_string_equal (node_get_text (event->body, "message", ""),
+                         "MountVolume.NodeExpandVolume succeeded for volume \"v\" n1");
+}
+
+static void
+a_driver_may_want_to_publish_again (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    mounts (self, "u1", INLINE, "");
+    mounts (self, "u1", "\"refresh\": true, " INLINE, "");
+    assert_int_equal (count_calls ("NodePublishVolume"), 1);
+    self->spec = "{\"volumeLifecycleModes\": [\"Ephemeral\"], \"requiresRepublish\": true}";
+    mounts (self, "u1", "\"refresh\": true, " INLINE, "");
+    assert_int_equal (count_calls ("NodePublishVolume"), 2);
+}
+
+static void
+what_is_mounted_does_not_need_its_driver (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    mounts (self, "u1", INLINE, "");
+    csi_driver_destroy (&self->driver);
+    wait_file (self, "plugins_registry/lab.sock", false);
+    for (int i = 0; i < 5; i++)
+        serve (self);
+    mounts (self, "u1", "\"refresh\": true, " INLINE, "");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, set_up, tear_down)
 
 int
@@ -480,6 +548,9 @@ main (void)
         TEST (an_attachment_is_waited_for),
         TEST (faults_are_told_and_leave_nothing),
         TEST (a_driver_that_hangs_holds_up_its_own_volume_only),
+        TEST (a_volume_grows_when_its_claim_shows_less),
+        TEST (a_driver_may_want_to_publish_again),
+        TEST (what_is_mounted_does_not_need_its_driver),
         TEST (a_new_incarnation_knows_what_is_mounted),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

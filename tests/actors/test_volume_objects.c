@@ -306,9 +306,95 @@ a_pod_keeps_its_user_ids_until_it_is_gone (void **state)
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown (test, set_up, tear_down)
 
+// ---- CSI ----
+
+#define CSI_V "pods/u1/volumes/kubernetes.io~csi/v"
+
+static uint64_t
+ask_csi (fixture_t *self, const char *more)
+{
+    OWNED (free_text)
+    char *json = text_format (
+        "{\"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\": \"n\", \"uid\": \"u1\"},"
+        " \"spec\": {\"serviceAccountName\": \"sa\", \"securityContext\": {\"fsGroup\": 7},"
+        " \"containers\": [{\"name\": \"c\", \"volumeMounts\": " MOUNT_V "}], \"volumes\":"
+        " [{\"name\": \"v\", \"csi\": {\"driver\": \"d\"}}]}}%s}",
+        more);
+    return peer_request_json (self->worker, "volume-manager", MSG_VOLUME_SETUP, json);
+}
+
+static void
+drivers_mount_and_unmount_their_volumes (void **state)
+{
+    fixture_t *self = *state;
+    peer_t *csi = stage_peer (self->stage, "csi-manager");
+    assert_int_equal (run ("mkdir -p " CSI_V "/mount"), 0);
+    OWNED (free_text) char *path = in_root (CSI_V "/mount");
+    OWNED (free_text)
+    char *answer =
+        text_format ("{\"path\": \"%s\", \"read_only\": false, \"wants_group\": true}", path);
+    uint64_t id = ask_csi (self, "");
+    OWNED (received_destroy) received_t *asked = peer_expect (csi, MSG_CSI_MOUNT);
+    assert_string_equal (node_get_text (asked->body, "service_account", ""), "sa");
+    assert_int_equal (node_get_int (asked->body, "fs_group", 0), 7);
+    assert_null (node_get (asked->body, "refresh"));
+    peer_reply_json (csi, asked, answer);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
+    const node_t *volume = node_at (reply->body, "volumes", "v", NULL);
+    assert_string_equal (node_get_text (volume, "host_path", ""), path);
+    assert_int_equal (group_of (CSI_V "/mount"), 7);
+
+    id = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_TEARDOWN,
+                            "{\"pod_uid\": \"u1\"}");
+    OWNED (received_destroy) received_t *leaves = peer_expect (csi, MSG_CSI_UNMOUNT);
+    peer_reply_fault (csi, leaves, FAULT_INTERNAL, "busy");
+    OWNED (received_destroy) received_t *refused = peer_expect_reply (self->worker, id);
+    assert_string_equal (fault_of (refused), "busy");
+    assert_true (is_there (CSI_V)); // as long as the driver may have something there
+    id = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_TEARDOWN,
+                            "{\"pod_uid\": \"u1\"}");
+    OWNED (received_destroy) received_t *again = peer_expect (csi, MSG_CSI_UNMOUNT);
+    peer_reply_json (csi, again, "{}");
+    OWNED (received_destroy) received_t *gone = peer_expect_reply (self->worker, id);
+    assert_string_equal (fault_of (gone), "");
+    assert_false (is_there ("pods/u1"));
+}
+
+static void
+faults_of_drivers_are_shown_as_they_are (void **state)
+{
+    fixture_t *self = *state;
+    peer_t *csi = stage_peer (self->stage, "csi-manager");
+    uint64_t id = ask_csi (self, ", \"refresh\": true");
+    OWNED (received_destroy) received_t *asked = peer_expect (csi, MSG_CSI_MOUNT);
+    assert_true (node_get_bool (asked->body, "refresh", false));
+    peer_reply_fault (csi, asked, FAULT_PRECONDITION,
+                      "MountVolume.MountDevice failed for volume \"v\" : no");
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
+    assert_string_equal (fault_of (reply), "MountVolume.MountDevice failed for volume \"v\" : no");
+}
+
+/* Its directory may be gone, or the claim on its way out: containers have the volume. */
+static void
+a_refresh_leaves_claims_in_use_alone (void **state)
+{
+    fixture_t *self = *state;
+    OWNED (free_text) char *row = claim_row ("local", "none");
+    OWNED (free_text) char *refresh = text_format ("\"refresh\": true, %s", row);
+    extra = refresh;
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (self, "{}", MOUNT_V,
+                                    "[{\"name\": \"v\", \"persistentVolumeClaim\":"
+                                    " {\"claimName\": \"data\"}}]",
+                                    "{}");
+    assert_string_equal (fault_of (reply), "");
+    assert_int_equal (node_count (node_get (reply->body, "volumes")), 0);
+}
+
 int
 main (void)
 {
+    has_csi = true;
     const struct CMUnitTest tests[] = {
         WITH_FIXTURE (objects_become_files_that_follow_them),
         WITH_FIXTURE (an_optional_object_fills_its_volume_when_it_appears),
@@ -319,6 +405,9 @@ main (void)
         WITH_FIXTURE (a_device_is_linked_into_the_pods_directory),
         WITH_FIXTURE (a_large_volume_keeps_nobody_else_waiting),
         WITH_FIXTURE (a_pod_keeps_its_user_ids_until_it_is_gone),
+        WITH_FIXTURE (drivers_mount_and_unmount_their_volumes),
+        WITH_FIXTURE (faults_of_drivers_are_shown_as_they_are),
+        WITH_FIXTURE (a_refresh_leaves_claims_in_use_alone),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

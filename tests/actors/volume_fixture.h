@@ -28,6 +28,9 @@ static char root[64];
  */
 static const char *extra;
 
+/* Whether the node is joined, so that the csi-manager is asked; set before set_up. */
+static bool has_csi;
+
 static const char NO_OBJECTS[] =
     "\"objects\": [{\"kind\": \"ConfigMap\", \"namespace\": \"n\", \"name\": \"absent\", "
     "\"found\": false},"
@@ -46,6 +49,7 @@ start_actor (stage_t *stage)
     node_t args = node_map();
     node_set_text (tree, &args, "root_dir", root);
     node_set_int (tree, &args, "node_allocatable_memory", 64 << 20);
+    node_set_bool (tree, &args, "has_csi", has_csi);
     return stage_actor (stage, &volume_manager_class, "volume-manager", &args);
 }
 

@@ -113,6 +113,8 @@ def decide(store, node, wanted):
             return True, ''
         return False, f'node \'{node}\' cannot read \'{name}\', only its own Node object' \
             if wanted.resource == 'nodes' else 'can only access node lease with the same name as the requesting node'
+    if key == ('persistentvolumeclaims', 'status') and wanted.verb in ('update', 'patch'):
+        return _is_related(store, node, wanted), NO_RELATION.format(node=node)
     if key == ('serviceaccounts', 'token') and wanted.verb == 'create' or (
             wanted.subresource == '' and wanted.verb == 'get' and wanted.resource in
             ('persistentvolumeclaims', 'persistentvolumes', 'resourceclaims', 'serviceaccounts')):

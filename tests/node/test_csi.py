@@ -12,6 +12,8 @@ DRIVER = 'lab.csi'
 class CsiDriver(JoinedCase):
     """The driver registers, and mounts for pods."""
 
+    config = {'syncFrequency': '1s'}
+
     def setUp(self):
         super().setUp()
         self.data = self.agent.place / 'csi'
@@ -110,6 +112,24 @@ class CsiDriver(JoinedCase):
         self.assertEqual(len(self.calls('NodePublishVolume')), 2)
         self.stop_driver()
         self.agent.wait('the driver has left CSINode', lambda: self.csi_rows() == [])
+
+    def test_a_volume_grows_while_it_is_used(self):
+        self.start_driver()
+        self.create_claim()
+        self.cluster.edit('persistentvolumeclaims', 'data', lambda item: item['status'].update(capacity={'storage': '1Gi'}))
+        self.create_user('user', {'persistentVolumeClaim': {'claimName': 'data'}}, 'text')
+        self.agent.wait_api_ready('user')
+        self.assertEqual(self.calls('NodeExpandVolume'), [])
+        self.cluster.edit('persistentvolumeclaims', 'data', lambda item: item['status'].update(
+            conditions=[{'type': 'FileSystemResizePending', 'status': 'True'}]))
+        self.cluster.edit('persistentvolumes', 'disk', lambda item: item['spec'].update(capacity={'storage': '2Gi'}), None)
+        event = self.agent.wait_event('user', 'FileSystemResizeSuccessful')
+        self.assertEqual(event['message'], f'MountVolume.NodeExpandVolume succeeded for volume "disk" {self.cluster.node}')
+        self.agent.wait('the claim shows the new size', lambda: self.server.get('persistentvolumeclaims', 'data', 'default')[
+            'status']['capacity'] == {'storage': '2Gi'})
+        self.assertFalse(self.server.get('persistentvolumeclaims', 'data', 'default')['status'].get('conditions'))
+        self.assertEqual(self.calls('NodeExpandVolume')[0]['capacity_range'], {'required_bytes': 2 << 30})
+        self.assertEqual(len(self.calls('NodePublishVolume')), 1)
 
     def test_an_inline_volume_waits_for_its_driver(self):
         inline = {'csi': {'driver': DRIVER, 'volumeAttributes': {'size': '1Gi'}}}
