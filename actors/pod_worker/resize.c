@@ -1,6 +1,7 @@
 /* In-place resize: brings running containers and the pod's cgroup to the resources that the pod has
    been given (common/kube/pod_resize_steps.c has the order), one step after the other. */
 #include "cubelet/clock.h"
+#include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_resize.h"
@@ -276,6 +277,16 @@ begin_resize (worker_t *self, const resize_item_t *items, size_t count)
     next_step (self);
 }
 
+static void
+say_completed (worker_t *self)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t summary = pod_resize_summary (&self->pod, tree);
+    OWNED (free_text) char *json = json_write (&summary, JSON_COMPACT, NULL);
+    OWNED (free_text) char *message = text_format ("Pod resize completed: %s", json);
+    report_event (self, NULL, "Normal", "ResizeCompleted", message);
+}
+
 void
 resize (worker_t *self)
 {
@@ -286,6 +297,8 @@ resize (worker_t *self)
     size_t count = collect (self, tree, items);
     int64_t wait_ns = self->resize_retry_at - clock_now_ns();
     bool is_open = count > 0 || is_restart_under_way (self);
+    if (self->local->is_resizing && !is_open)
+        say_completed (self);
     pod_local_set_resizing (self->local, is_open, is_open ? self->local->resize_error : NULL);
     if (count > 0 && wait_ns > 0)
         worker_step_later (self, wait_ns / NS_PER_MS + 1);

@@ -165,3 +165,37 @@ pod_resize_decide (const pod_t *pod, const pod_demand_t *demand, const pod_deman
     if (admission.reason)
         *out = (resize_decision_t){ "Deferred", admission.message };
 }
+
+// ---- what the event says ----
+
+static node_t
+summary_of (const container_t *container, tree_t *tree)
+{
+    const node_t *limits = container->resources.limits, *requests = container->resources.requests;
+    node_t out = node_map(), resources = node_map();
+    if (node_count (limits))
+        node_set (tree, &resources, "limits", node_copy (tree, limits));
+    if (node_count (requests))
+        node_set (tree, &resources, "requests", node_copy (tree, requests));
+    node_set_text (tree, &out, "name", container->name);
+    node_set (tree, &out, "resources", resources);
+    return out;
+}
+
+node_t
+pod_resize_summary (const pod_t *pod, tree_t *tree)
+{
+    node_t out = node_map(), sidecars = node_array(), regular = node_array();
+    for (size_t i = 0; i < POD_CONTAINER_COUNT (pod); i++) {
+        const container_t *container = pod_container_at (pod, i);
+        if (container->kind == CONTAINER_SIDECAR)
+            node_append (tree, &sidecars, summary_of (container, tree));
+        else if (container->kind == CONTAINER_REGULAR)
+            node_append (tree, &regular, summary_of (container, tree));
+    }
+    if (node_count (&sidecars))
+        node_set (tree, &out, "initContainers", sidecars);
+    node_set (tree, &out, "containers", regular);
+    node_set_int (tree, &out, "generation", pod->metadata.generation);
+    return out;
+}

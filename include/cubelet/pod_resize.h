@@ -55,3 +55,8 @@ node_t resizable_part (const node_t *resources, tree_t *tree);
 /* True when the change from `before` to `after` ({requests limits} each) touches a resource whose
    resizePolicy is RestartContainer. */
 bool resize_needs_restart (const container_t *container, const node_t *before, const node_t *after);
+
+/* What the event ResizeCompleted tells: {initContainers containers generation}, of each container
+   that can be resized {name, resources: {limits requests}}; lists that are empty are left out. In
+   `tree`. */
+node_t pod_resize_summary (const pod_t *pod, tree_t *tree);

@@ -152,6 +152,9 @@ class ApiPods(LabCase):
                                       and pods.container(pod)['restartCount'] == 1)
         self.assertEqual(pods.container(pod)['resources']['limits']['memory'], '96Mi')
         self.assertEqual(self.agent.wait_event('sized', 'Killing')['message'], 'Container main resize requires restart')
+        self.assertEqual(self.agent.wait_event('sized', 'ResizeCompleted')['message'], 'Pod resize completed: {"containers":'
+                         '[{"name":"main","resources":{"limits":{"memory":"96Mi","cpu":"300m"},"requests":{"memory":"32Mi",'
+                         '"cpu":"100m"}}}],"generation":2}')
 
     def test_a_pod_that_never_started_can_be_deleted(self):
         self.cluster.create(bound('lost', image='nowhere.example/none:1', grace=30))

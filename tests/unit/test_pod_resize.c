@@ -119,6 +119,25 @@ policies_ask_for_restarts (void **state)
     assert_true (resize_needs_restart (container, &before, &memory));
 }
 
+static void
+the_event_names_what_can_be_resized (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t node = yaml_node (
+        "{metadata: {name: p, generation: 3}, spec: {initContainers: [{name: i}, {name: s,"
+        " restartPolicy: Always}], containers: [{name: a, resources: {requests: {cpu: 1},"
+        " limits: {cpu: 2}}}]}}",
+        tree);
+    pod_t pod = { 0 };
+    fault_t fault = { 0 };
+    assert_int_equal (pod_decode (&node, tree, &pod, &fault), 0);
+    node_t summary = pod_resize_summary (&pod, tree);
+    assert_yaml ("summary", &summary,
+                 "{initContainers: [{name: s, resources: {}}], containers: [{name: a, resources:"
+                 " {limits: {cpu: 2}, requests: {cpu: 1}}}], generation: 3}");
+}
+
 int
 main (void)
 {
@@ -127,6 +146,7 @@ main (void)
         cmocka_unit_test (a_resize_fits_now_later_or_never),
         cmocka_unit_test (what_shrinks_comes_first),
         cmocka_unit_test (policies_ask_for_restarts),
+        cmocka_unit_test (the_event_names_what_can_be_resized),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
