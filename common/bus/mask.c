@@ -7,6 +7,7 @@ static const char *const SECRET_KEYS[] = {
     "identity_token",
     "registry_token",
     "token",
+    "url", // of cri.Exec and the like: who has it needs nothing else to use the stream
     "kubectl.kubernetes.io/last-applied-configuration",
 };
 

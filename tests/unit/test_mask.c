@@ -25,6 +25,15 @@ values_of_secrets_are_masked (void **state)
           "secrets: [{metadata: {name: s}, data: {a: " MASK "}, type: t}]" },
         // volume.setup, token.get
         { "tokens: [{audience: a, token: x}]", "tokens: [{audience: a, token: " MASK "}]" },
+        // api.request: TokenReview and its like, the answer to a TokenRequest, a Secret
+        { "{path: /x, body: {kind: TokenReview, spec: {token: x}}}",
+          "{path: /x, body: {kind: TokenReview, spec: {token: " MASK "}}}" },
+        { "{code: 201, body: {status: {token: x, expirationTimestamp: t}}}",
+          "{code: 201, body: {status: {token: " MASK ", expirationTimestamp: t}}}" },
+        { "{code: 200, body: {kind: Secret, data: {a: x}}}",
+          "{code: 200, body: {kind: Secret, data: {a: " MASK "}}}" },
+        // cri.Exec's answer
+        { "url: 'http://127.0.0.1:1/exec/TOKEN'", "url: " MASK },
         { "auth: {username: u, password: p}", "auth: {username: " MASK ", password: " MASK "}" },
         { "env: [{name: A, value: x}]", "env: [{name: A, value: " MASK "}]" },
     };
