@@ -88,7 +88,8 @@ warn_of_what_is_missing (const kubelet_options_t *options)
 {
     const char *path = options->config.static_pod_path;
     bool is_standalone = !options->kubeconfig && !options->bootstrap_kubeconfig;
-    if (is_standalone && (!path || !path[0]))
+    const char *url = options->config.static_pod_url;
+    if (is_standalone && (!path || !path[0]) && (!url || !url[0]))
         LOG_WARNING ("No pods will run: set --kubeconfig to join a cluster, staticPodPath in the "
                      "configuration file, or --pod-manifest-path");
 }

@@ -20,6 +20,13 @@ has_manifests (const launch_t *launch)
 }
 
 static bool
+has_manifest_url (const launch_t *launch)
+{
+    const char *url = launch->config->static_pod_url;
+    return url && url[0];
+}
+
+static bool
 has_api_server (const launch_t *launch)
 {
     return !launch->is_standalone;
@@ -56,7 +63,6 @@ object_source (const launch_t *launch)
     return has_manifests (launch) ? "manifest-watcher" : "";
 }
 
-/* The node's facts as the workers read them (pod_worker/facts.c). */
 static void
 set_restart_limits (const launch_t *launch, tree_t *tree, node_t *args)
 {
@@ -69,6 +75,7 @@ set_restart_limits (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_int (tree, args, "restart_forget_ns", limits.forget_ns);
 }
 
+/* The node's facts as the workers read them (pod_worker/facts.c). */
 static node_t
 worker_args (const launch_t *launch, tree_t *tree)
 {
@@ -119,6 +126,8 @@ pod_manager_args (const launch_t *launch, tree_t *tree)
     node_t sources = node_array();
     if (has_manifests (launch))
         node_append (tree, &sources, node_text (tree, "file"));
+    if (has_manifest_url (launch))
+        node_append (tree, &sources, node_text (tree, "http"));
     if (!launch->is_standalone)
         node_append (tree, &sources, node_text (tree, "api"));
     node_t args = node_map();
@@ -140,6 +149,20 @@ manifest_watcher_args (const launch_t *launch, tree_t *tree)
                   launch->config->file_check_frequency_ns / NS_PER_MS);
     // In a cluster the API server has the objects, and static pods start without it.
     node_set_bool (tree, &args, "serves_objects", launch->is_standalone);
+    return args;
+}
+
+static node_t
+url_watcher_args (const launch_t *launch, tree_t *tree)
+{
+    const kubelet_config_t *config = launch->config;
+    node_t args = node_map();
+    node_set_text (tree, &args, "url", config->static_pod_url);
+    if (config->static_pod_url_header)
+        node_set (tree, &args, "headers", node_copy (tree, config->static_pod_url_header));
+    node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_int (tree, &args, "check_ms", config->http_check_frequency_ns / NS_PER_MS);
+    node_set_bool (tree, &args, "allow_objects", launch->is_standalone && has_manifests (launch));
     return args;
 }
 
@@ -427,6 +450,7 @@ static const struct {
     { &runtime_watcher_class, no_args },
     { &pod_manager_class, pod_manager_args },
     { &manifest_watcher_class, manifest_watcher_args, has_manifests },
+    { &url_watcher_class, url_watcher_args, has_manifest_url },
     { &stats_provider_class, stats_provider_args },
     { &image_gc_class, image_gc_args },
     { &oom_watcher_class, node_name_args },

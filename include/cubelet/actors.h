@@ -3,6 +3,7 @@
 #include "cubelet/actor.h"
 
 extern const actor_class_t manifest_watcher_class;
+extern const actor_class_t url_watcher_class;
 extern const actor_class_t pod_manager_class;
 extern const actor_class_t pod_worker_class;
 extern const actor_class_t runtime_class;
