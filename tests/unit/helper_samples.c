@@ -63,7 +63,7 @@ compare_keys (const void *a, const void *b)
 static void
 sort_keys (node_t *node)
 {
-    if (node_is_map (node)) {
+    if (node_is_map (node) && node_count (node)) {
         qsort (node->via.map.ptr, node->via.map.size, sizeof *node->via.map.ptr, compare_keys);
         for (size_t i = 0; i < node->via.map.size; i++)
             sort_keys (&node->via.map.ptr[i].val);
