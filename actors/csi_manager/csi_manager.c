@@ -43,10 +43,20 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
         stop (&state);
         return NULL;
     }
+    in_use_tell (self);
     return self;
 }
 
+static int
+on_actor_up (void *state, const message_t *message, fault_t *fault)
+{
+    (void) message, (void) fault;
+    in_use_tell (state);
+    return 0;
+}
+
 static const actor_handler_t HANDLERS[] = {
+    { MSG_ACTOR_UP, on_actor_up },
     { MSG_CSI_MOUNT, on_csi_mount },
     { MSG_CSI_UNMOUNT, on_csi_unmount },
     { 0 },
@@ -55,6 +65,7 @@ static const actor_handler_t HANDLERS[] = {
 const actor_class_t csi_manager_class = {
     .name = "csi-manager",
     .about = "registers CSI drivers and lets them mount volumes",
+    .hears_of = "node-reporter",
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,

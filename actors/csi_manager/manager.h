@@ -8,6 +8,7 @@
    operation.c    one operation at a time for a volume
    mount.c        MSG_CSI_MOUNT: stage and publish
    unmount.c      MSG_CSI_UNMOUNT: unpublish, and unstaging of what nobody uses
+   in_use.c       the Node's volumesInUse
    volume_data.c  vol_data.json, which tells a new incarnation what is there */
 #pragma once
 #include "cubelet/actor.h"
@@ -145,6 +146,11 @@ void unstage_unused (manager_t *self);
 /* The same for one volume. */
 void unstage_if_unused (manager_t *self, const char *driver, const char *handle);
 
+// ---- in_use.c ----
+
+/* Tells the node-reporter which volumes drivers have, or may have, on this node. */
+void in_use_tell (manager_t *self);
+
 // ---- volume_data.c ----
 
 /* A vol_data.json; texts live in the tree it was read into. */
@@ -152,6 +158,7 @@ typedef struct {
     const char *directory; // where it is
     const char *name;      // the last part of that
     const char *driver, *handle;
+    bool is_persistent; // of a PersistentVolume
 } volume_data_t;
 
 /* Notes the volume in its pod's directory, or its driver and handle in the staging directory.

@@ -323,15 +323,16 @@ static int
 note (mount_t *self, fault_t *fault)
 {
     bool is_attached = self->volume.pv && self->spec.is_attached;
-    if (self->is_done)
+    if (self->is_published)
         return 0;
     if (volume_data_write_pod (self->pod_directory, &self->volume, is_attached,
                                self->base.manager->node_name, fault)
-        < 0)
+            < 0
+        || (self->context.stage_path
+            && volume_data_write_stage (self->stage_directory, &self->volume, fault) < 0))
         return -1;
-    return self->context.stage_path
-               ? volume_data_write_stage (self->stage_directory, &self->volume, fault)
-               : 0;
+    in_use_tell (self->base.manager);
+    return 0;
 }
 
 static int

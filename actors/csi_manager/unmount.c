@@ -152,6 +152,8 @@ static void
 unstage_destroy (operation_t *base)
 {
     unstage_t *self = (unstage_t *) base;
+    if (!base->manager->is_stopping)
+        in_use_tell (base->manager);
     free (self->driver);
     free (self->handle);
     free (self->directory);

@@ -89,6 +89,8 @@ tell (const char *directory, const char *name, volume_data_fn *each, void *conte
         .name = name,
         .driver = node_get_text (tree_root (tree), "driverName", ""),
         .handle = node_get_text (tree_root (tree), "volumeHandle", ""),
+        .is_persistent =
+            !streq (node_get_text (tree_root (tree), "volumeLifecycleMode", ""), "Ephemeral"),
     };
     each (context, &data);
 }

@@ -194,6 +194,21 @@ on_pressure (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+static int
+on_volumes (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    node_reporter_t *self = state;
+    const node_t *list = node_get (message->body, "in_use");
+    bool has_changed = !self->volumes || !node_equal (tree_root (self->volumes), list);
+    bool is_news = has_changed && (self->volumes || node_count (list));
+    tree_destroy (&self->volumes);
+    self->volumes = tree_copy (list);
+    if (is_news && self->is_registered)
+        want_round (self);
+    return 0;
+}
+
 /* The api-client is new: there is no use in waiting any longer. */
 static int
 on_actor_up (void *state, const message_t *message, fault_t *fault)
@@ -236,6 +251,7 @@ stop (void **self_p)
     tree_destroy (&self->events);
     tree_destroy (&self->runtime);
     tree_destroy (&self->images);
+    tree_destroy (&self->volumes);
     free (self->query);
     free (self->pod_cidr);
     free (self);
@@ -245,6 +261,7 @@ stop (void **self_p)
 static const actor_handler_t HANDLERS[] = {
     { MSG_NODE_OBJECT, on_node },
     { MSG_NODE_PRESSURE, on_pressure },
+    { MSG_NODE_VOLUMES, on_volumes },
     { MSG_ACTOR_UP, on_actor_up },
     { 0 },
 };

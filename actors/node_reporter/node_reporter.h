@@ -24,6 +24,7 @@ typedef struct {
     tree_t *runtime; // RUNTIME_STATE; NULL: not heard of it yet
     tree_t *images;  // CRI Image list; NULL: not known
     int64_t images_at_ms;
+    tree_t *volumes; // NODE_VOLUMES, the list; NULL: not heard of them yet
     bool memory_pressure, disk_pressure, pid_pressure;
     bool was_unschedulable;
     char *pod_cidr; // what the runtime was told

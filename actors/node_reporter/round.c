@@ -93,6 +93,7 @@ status_now (node_reporter_t *self, tree_t *tree, const node_t *previous)
         .memory_pressure = self->memory_pressure,
         .disk_pressure = self->disk_pressure,
         .pid_pressure = self->pid_pressure,
+        .volumes_in_use = tree_root (self->volumes),
         .problem = problem,
     };
     return node_status (tree, &view, previous, clock_now_ns());

@@ -115,6 +115,17 @@ set_images (tree_t *tree, node_t *status, const node_view_t *view)
         node_remove (status, "images");
 }
 
+static void
+set_volumes (tree_t *tree, node_t *status, const node_view_t *view)
+{
+    if (!view->volumes_in_use)
+        return;
+    if (node_count (view->volumes_in_use))
+        node_set (tree, status, "volumesInUse", node_copy (tree, view->volumes_in_use));
+    else
+        node_remove (status, "volumesInUse");
+}
+
 // ---- the runtime ----
 
 static void
@@ -189,6 +200,7 @@ node_status (tree_t *tree, const node_view_t *view, const node_t *previous, int6
     set_endpoint (tree, &status, view);
     set_info (tree, &status, view, previous);
     set_images (tree, &status, view);
+    set_volumes (tree, &status, view);
     set_handlers (tree, &status, view);
     set_features (tree, &status, view);
     return status;

@@ -46,6 +46,7 @@ M(SERVICE_LIST, "service.list", "pod-worker/*", "api-watcher", "namespace:text",
 M(TOKEN_GET, "token.get", "*", "token-manager", "namespace:text service_account:text pod_name:text pod_uid:text audience:text? expiration_seconds:int?", "token:text expires_at:int", "a service account token bound to the pod, from the cache while it is fresh; expires_at: seconds since 1970") \
 M(NODE_OBJECT, "node.object", "api-watcher", "*", "node:map?", "-", "this node's Node as the API server has it; without: there is none") \
 M(NODE_PRESSURE, "node.pressure", "eviction-manager", "*", "memory:bool disk:bool pid:bool", "-", "the node's pressure conditions") \
+M(NODE_VOLUMES, "node.volumes", "csi-manager", "node-reporter", "in_use:list", "-", "the unique names of all volumes that drivers have, or may have, on this node") \
 M(STATS_SUMMARY, "stats.summary", "*", "stats-provider", "only_cpu_and_memory:bool? pods:list? max_age_ms:int?", "summary:map", "the Summary of /stats/summary; pods: UIDs, only these; max_age_ms: of what is known of disks, and not a cached Summary") \
 M(METRICS_GET, "metrics.get", "*", "stats-provider", "page:text", "text:text", "a page of metrics as Prometheus reads it: metrics, cadvisor, resource, probes") \
 M(IMAGE_ENSURE, "image.ensure", "pod-worker/*", "image-puller", "image:text policy:text pod:map container:text sandbox_config:map? secrets:list?", "image_ref:text user:map? pulled:bool", "make the image present by its policy; secrets: the pod's imagePullSecrets; faults carry `reason: message`") \

@@ -23,7 +23,8 @@ typedef struct {
     const node_t *handlers; // CRI RuntimeHandler list; NULL: none
     const node_t *features; // CRI RuntimeFeatures; NULL: none
     bool memory_pressure, disk_pressure, pid_pressure;
-    const char *problem; // why the node is not ready; NULL: it is
+    const node_t *volumes_in_use; // their unique names; NULL: not known, they stay as they are
+    const char *problem;          // why the node is not ready; NULL: it is
 } node_view_t;
 
 /* The status as it should be: `previous` is the API server's (NULL: there is none); conditions,

@@ -23,7 +23,7 @@ static char root[64];
 typedef struct {
     stage_t *stage;
     actor_host_t *actor;
-    peer_t *api, *volumes, *tokens, *recorder;
+    peer_t *api, *volumes, *tokens, *recorder, *reporter;
     csi_driver_t *driver;
     tree_t *csi_node; // what the API server has; NULL: none
     const char *spec; // of the CSIDriver object, JSON; NULL: there is none
@@ -82,6 +82,7 @@ set_up (void **state)
     self->api = stage_peer (self->stage, "api-client");
     self->volumes = stage_peer (self->stage, "volume-manager");
     self->tokens = stage_peer (self->stage, "token-manager");
+    self->reporter = stage_peer (self->stage, "node-reporter");
     self->recorder = stage_peer (self->stage, "event-recorder");
     self->spec = "{\"attachRequired\": false, \"volumeLifecycleModes\": [\"Persistent\", "
                  "\"Ephemeral\"]}";
@@ -535,6 +536,34 @@ what_is_mounted_does_not_need_its_driver (void **state)
     mounts (self, "u1", "\"refresh\": true, " INLINE, "");
 }
 
+/* Waits until the node-reporter is told exactly this. */
+static void
+wait_in_use (fixture_t *self, const char *wanted)
+{
+    for (bool is_told = false; !is_told;) {
+        serve (self);
+        OWNED (received_destroy) received_t *told = peer_expect (self->reporter, MSG_NODE_VOLUMES);
+        OWNED (free_text)
+        char *json = json_write (node_get (told->body, "in_use"), JSON_COMPACT, NULL);
+        is_told = strcmp (json, wanted) == 0;
+    }
+}
+
+static void
+the_node_says_which_volumes_it_has (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    mounts (self, "u1", PV, "");
+    mounts (self, "u2", PV, "");
+    mounts (self, "u3", INLINE, "");
+    wait_in_use (self, "[\"kubernetes.io/csi/lab.csi^h1\"]");
+    unmounts (self, "u1", "");
+    unmounts (self, "u2", "");
+    wait_call (self, "NodeUnstageVolume");
+    wait_in_use (self, "[]");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown (name, set_up, tear_down)
 
 int
@@ -551,6 +580,7 @@ main (void)
         TEST (a_volume_grows_when_its_claim_shows_less),
         TEST (a_driver_may_want_to_publish_again),
         TEST (what_is_mounted_does_not_need_its_driver),
+        TEST (the_node_says_which_volumes_it_has),
         TEST (a_new_incarnation_knows_what_is_mounted),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

@@ -100,6 +100,8 @@ class CsiDriver(JoinedCase):
         self.assertEqual(sorted(file.read_text().split()), ['first', 'second'])
         self.assertEqual(file.parent.stat().st_gid, 2000)
         self.assertEqual(len(self.calls('NodeStageVolume')), len(self.calls('NodePublishVolume')))
+        self.agent.wait('the volume is in use', lambda: self.cluster.node_object()['status'].get('volumesInUse') == [
+            f'kubernetes.io/csi/{DRIVER}^handle-1'])
         self.remove('one')
         self.assertEqual(self.calls('NodeUnstageVolume'), [])
         self.agent.kill()
@@ -109,6 +111,7 @@ class CsiDriver(JoinedCase):
         self.agent.wait('nothing is staged', lambda: not self.staged())
         self.assertEqual(self.mounts(), [])
         self.assertEqual(len(self.calls('NodeUnstageVolume')), 1)
+        self.agent.wait('it is not in use', lambda: 'volumesInUse' not in self.cluster.node_object()['status'])
         self.assertEqual(len(self.calls('NodePublishVolume')), 2)
         self.stop_driver()
         self.agent.wait('the driver has left CSINode', lambda: self.csi_rows() == [])
