@@ -180,8 +180,10 @@ keep_list (list_watch_t *self, zhashx_t *before)
     actor_timer_cancel (self->options.actor, &self->assume_timer);
     if (!is_kept (self))
         return;
-    if (self->options.is_kept_whole)
-        keep (self, NULL, NULL);
+    if (self->options.is_kept_whole) { // at once: no pod starts without Services
+        actor_timer_cancel (self->options.actor, &self->whole_timer);
+        keep_whole (NULL, self);
+    }
     else if (self->kept_key && zhashx_size (self->items) == 0) // of an agent before this one, too
         keeper_drop (self->options.keeper, self->options.kept_kind, self->kept_key);
     for (const stored_t *now = zhashx_first (self->items); now && !self->options.is_kept_whole;

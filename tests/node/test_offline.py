@@ -104,22 +104,65 @@ class Offline(JoinedCase):
             if path.name.split('_')[0] in ('Pod', 'Secret', 'ConfigMap', 'Token')])
 
     def test_agent_restart(self):
-        """Killed and started while the API server is away: the containers are the same, and are looked after."""
-        self.cluster.create(used('crash', 'until [ -e /end/now ]; do sleep 0.1; done; rm /end/now; exit 7'))
+        """Killed and started while the API server is away: the containers are the same, restarted, probed, reported later."""
+        end = self.agent.place / 'end'
+        end.mkdir()
+        pod = used('crash', 'until [ -e /end/now ]; do sleep 0.1; done; rm /end/now; exit 7')
+        main = pod['spec']['containers'][0]
+        main['volumeMounts'].append({'name': 'end', 'mountPath': '/end'})
+        main['readinessProbe'] = {'exec': {'command': ['test', '!', '-e', '/end/unready']}, 'periodSeconds': 1,
+                                  'failureThreshold': 1}
+        pod['spec']['volumes'].append({'name': 'end', 'hostPath': {'path': str(end)}})
+        self.cluster.create(pod)
         before = shapes.container(self.agent.wait_api_ready('crash'))['containerID']
-        self.wait_kept('Pod', 'Secret', 'Token')
+        self.wait_kept('Services', 'RuntimeClasses', 'Pod', 'ConfigMap', 'Secret', 'Token')
         with outage(self.server, forget=True):
             self.agent.kill()
             self.agent.launch()
             again = self.wait_on_node('crash', deadline=120)
             self.assertEqual(shapes.container(again)['containerID'], before)
+            (end / 'unready').touch()
+            self.wait_on_node('crash', lambda item: not shapes.ready(item))
+            (end / 'unready').unlink()
+            (end / 'now').touch()
+            again = self.wait_on_node('crash', lambda item: shapes.container(item)['restartCount'] == 1
+                                      and shapes.ready(item), deadline=120)
+            self.assertNotEqual(shapes.container(again)['containerID'], before)
+        self.agent.wait_api_pod('crash', 'was restarted', lambda item: shapes.container(item)['restartCount'] == 1
+                                and shapes.ready(item), deadline=120)
+
+    def test_damaged(self):
+        """Files that are torn, of others, or swapped are skipped; the rest starts."""
+        uids = {name: self.cluster.create(shapes.pod(name, nodeName=NODE, grace=1, automountServiceAccountToken=False))
+                ['metadata']['uid'] for name in ('good', 'torn')}
+        for name in uids:
+            self.agent.wait_api_ready(name)
+        place = self.agent.root / 'offline'
+        self.wait_kept('Node', 'Services', 'RuntimeClasses')
+        self.agent.wait('both are kept', lambda: len(list(place.glob('Pod_*'))) == 2)
+        with outage(self.server, forget=True):
+            self.reboot()
+            torn = next(path for path in place.glob('Pod_*') if uids['torn'].encode() in path.read_bytes())
+            torn.write_bytes(torn.read_bytes()[:100])
+            good = next(path for path in place.glob('Pod_*') if uids['good'].encode() in path.read_bytes())
+            (place / ('Pod_' + 32 * '0')).write_bytes(good.read_bytes())
+            (place / ('Pod_' + 32 * '1')).write_bytes(b'')
+            (place / 'Pod_x').mkdir()
+            self.agent.launch()
+            self.wait_on_node('good', deadline=120)
+            self.assertEqual([item['metadata']['name'] for item in self.agent.pods()], ['good'])
+            self.assertEqual(self.agent.text().count('Checkpoint is not believed'), 4)
+            (place / 'Pod_x').rmdir()
+        for name in uids:
+            self.agent.wait_api_ready(name, deadline=120)
+        self.agent.wait('only the right files stay', lambda: len(list(place.glob('Pod_*'))) == 2)
 
 
 class Without(Offline):
     """The same without the flag."""
 
     arguments = ()
-    test_agent_restart = None
+    test_agent_restart = test_damaged = None
 
     def test_reboot(self):
         self.cluster.create(used('kept'))
