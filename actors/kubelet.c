@@ -2,6 +2,7 @@
    and has the supervisor run the actors until a signal says stop. */
 #include "cubelet/checkpoint_dir.h"
 #include "cubelet/flags.h"
+#include "cubelet/kernel_defaults.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
@@ -135,6 +136,8 @@ run (const kubelet_options_t *options, fault_t *fault)
     process_set_log (&options->config);
     if (make_directories (options, fault) < 0 || take_lock (options, fault) < 0)
         return -1;
+    if (options->config.protect_kernel_defaults && kernel_defaults_check ("/proc/sys", fault) < 0)
+        return fault_wrap (fault, "protectKernelDefaults");
     node_facts_t facts = { 0 };
     if (node_facts_read (options, options->tree, &facts, fault) < 0)
         return -1;
