@@ -42,6 +42,8 @@ def unexpected(where, name, differences):
 LOG_RULES = (
     (re.compile(r'\d{4}/\d\d/\d\d \d\d:\d\d:\d\d|\d\d/\w{3}/\d{4}:[\d:]+ \+0000|[A-Z][a-z]{2} [ \d]\d \d\d:\d\d'), 'TIME'),
     (re.compile(r'\d{4}_\d\d_\d\d_\d\d_\d\d_\d\d\.\d+'), 'TIME'), (re.compile(r' +\d+ TIME'), ' SIZE TIME'),
+    # how many directories the machine's /etc has, mounted as /h
+    (re.compile(r' +\d+ (root +root SIZE TIME /h)$', re.M), r' LINKS \1'),
     # nginx: its version, processes, connections and page
     (re.compile(r'OS: Linux \S+'), 'OS'), (re.compile(r'\d+#\d+: (\*\d+ )?'), 'PID: '),
     (re.compile(r'worker process \d+'), 'worker process'), (re.compile(r'received from \d+'), 'received'),
