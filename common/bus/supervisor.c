@@ -18,7 +18,8 @@
 #define RESTART_LIMIT_MS 30000
 #define HEALTHY_AFTER_MS 60000 // a run of this length starts the backoff over
 #define SETTLED_MS 20000       // after that the start's own memory is not needed any more
-#define STOP_LIMIT_MS 5000     // how long an orderly end of all actors may take
+#define RELEASE_MS 60000
+#define STOP_LIMIT_MS 5000 // how long an orderly end of all actors may take
 
 /* One actor under supervision: started, waiting for its restart, or ending. */
 typedef struct {
@@ -395,11 +396,15 @@ feed_watchdog (void *state, void *context)
     actor_timer (self->actor, (int64_t) self->watchdog_ms / 2, feed_watchdog, NULL);
 }
 
+/* Bursts of work leave as much behind as the start, so it is done again now and then. */
 static void
 release_pages (void *state, void *context)
 {
-    (void) state, (void) context;
-    LOG_V (2, "Memory of the start is given back bytes=%zu", page_release());
+    (void) context;
+    supervisor_t *self = state;
+    size_t released = page_release();
+    LOG_V (4, "Memory that is not in use is given back bytes=%zu", released);
+    actor_timer (self->actor, RELEASE_MS, release_pages, NULL);
 }
 
 // ---- messages ----
