@@ -302,13 +302,20 @@ on_inotify (void *state, int fd, short events, void *context)
 static int
 on_actor_up (void *state, const message_t *message, fault_t *fault)
 {
+    (void) message, (void) fault;
+    watcher_t *self = state;
+    send_pods (self); // to the pod-manager, which knows nothing yet
+    return 0;
+}
+
+/* A worker that starts anew says again what its pod uses. Its end is heard of, not its start: that
+   may come after what it says first. */
+static int
+on_actor_down (void *state, const message_t *message, fault_t *fault)
+{
     (void) fault;
     watcher_t *self = state;
-    const char *class = node_get_text (message->body, "class", "");
-    if (streq (class, "pod-manager"))
-        send_pods (self);
-    else // a worker that starts anew says again what its pod uses
-        manifest_objects_forget (self->objects, node_get_text (message->body, "name", ""));
+    manifest_objects_forget (self->objects, node_get_text (message->body, "name", ""));
     return 0;
 }
 
@@ -323,6 +330,7 @@ on_object_watch (void *state, const message_t *message, fault_t *fault)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_ACTOR_UP, on_actor_up },
+    { MSG_ACTOR_DOWN, on_actor_down },
     { MSG_OBJECT_WATCH, on_object_watch },
     { 0 },
 };
@@ -385,7 +393,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 const actor_class_t manifest_watcher_class = {
     .name = "manifest-watcher",
     .about = "static pods from a directory of manifests or a single file",
-    .hears_of = "pod-manager pod-worker",
+    .hears_of = "pod-manager",
     .handlers = HANDLERS,
     .start = start,
     .stop = stop,

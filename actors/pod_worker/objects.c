@@ -45,18 +45,6 @@ objects_watch (worker_t *self)
 }
 
 void
-objects_refresh (worker_t *self)
-{
-    NODE_EACH (tree_root (self->refs), ref)
-    {
-        if (strcmp (node_get_text (ref, "kind", ""), KIND_CLAIM) == 0) {
-            objects_watch (self);
-            return;
-        }
-    }
-}
-
-void
 objects_take_pod (worker_t *self)
 {
     OWNED (tree_destroy) tree_t *refs = tree_new();

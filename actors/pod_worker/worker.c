@@ -215,7 +215,7 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
     bool is_same = before && node_equal (before, node);
     bool is_relevant = !before || !is_only_status (before, node);
     if (is_same) {
-        objects_refresh (self);
+        objects_watch (self);
         volumes_changed (self); // it is time: tokens age, and messages get lost
         return 0;
     }

@@ -148,12 +148,9 @@ void observe_container (worker_t *self, const char *id, const char *sandbox_id,
 /* Names the objects to the object source when the pod names others than before. */
 void objects_take_pod (worker_t *self);
 
-/* Says it again, to a source that knows nothing yet, or in case the message was lost. */
+/* Says it again: to a source that knows nothing yet, in case a message was lost, and because claims
+   are read only when somebody asks for them. */
 void objects_watch (worker_t *self);
-
-/* The same when the pod has claims, which the source reads only when asked: a volume may have
-   grown. */
-void objects_refresh (worker_t *self);
 
 /* The pod is gone: it needs none any more. */
 void objects_release (worker_t *self);

@@ -422,6 +422,33 @@ workers_hear_of_the_objects_their_pods_use (void **state)
     assert_null (none);
 }
 
+/* The supervisor's word of a worker's start and the worker's own first message race. */
+static void
+a_start_heard_of_late_ends_no_watch_an_end_does (void **state)
+{
+    (void) state;
+    OWNED (scene_destroy) scene_t scene = scene_new();
+    peer_t *worker = stage_peer (scene.stage, "pod-worker/a");
+    peer_t *supervisor = stage_peer (scene.stage, "supervisor");
+    watch (&scene, scene.manifests, 60000);
+    peer_send_json (worker, "manifest-watcher", MSG_OBJECT_WATCH, REFS);
+    check_objects (worker, "ConfigMap/c=- Secret/s=-");
+    peer_send_json (supervisor, "manifest-watcher", MSG_ACTOR_UP,
+                    "{\"name\": \"pod-worker/a\", \"class\": \"pod-worker\", \"restarts\": 0}");
+    check_pods (&scene, ""); // so it is heard
+    put_config_map (&scene, "c.yaml", "c", "1");
+    check_objects (worker, "ConfigMap/c=1 Secret/s=-");
+    peer_send_json (supervisor, "manifest-watcher", MSG_ACTOR_DOWN,
+                    "{\"name\": \"pod-worker/a\", \"at\": 1}");
+    peer_send_json (supervisor, "manifest-watcher", MSG_ACTOR_UP,
+                    "{\"name\": \"pod-manager\", \"class\": \"pod-manager\", \"restarts\": 1}");
+    put_config_map (&scene, "c.yaml", "c", "2");
+    put_pod (&scene, "p.yaml", "p", "i:1");
+    check_pods (&scene, "p=i:1");
+    OWNED (received_destroy) received_t *none = peer_next (worker, 0);
+    assert_null (none);
+}
+
 static void
 a_bad_object_keeps_what_it_said (void **state)
 {
@@ -471,6 +498,7 @@ main (void)
         cmocka_unit_test (who_has_just_started_is_told_again),
         cmocka_unit_test (pods_are_complete_and_bound_to_the_node),
         cmocka_unit_test (workers_hear_of_the_objects_their_pods_use),
+        cmocka_unit_test (a_start_heard_of_late_ends_no_watch_an_end_does),
         cmocka_unit_test (a_bad_object_keeps_what_it_said),
         cmocka_unit_test (pods_and_objects_may_stand_in_one_file),
     };

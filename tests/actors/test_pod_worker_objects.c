@@ -83,6 +83,7 @@ a_pod_that_is_gone_needs_its_objects_no_more (void **state)
     serve (scene->resources, MSG_CGROUP_REMOVE, "{}");
     serve (scene->volumes, MSG_VOLUME_TEARDOWN, "{}");
     expect_finished (scene);
+    ignore (scene->objects, MSG_OBJECT_WATCH); // each sync says it again
     OWNED (received_destroy) received_t *watch = peer_expect (scene->objects, MSG_OBJECT_WATCH);
     assert_int_equal (node_count (node_get (watch->body, "refs")), 0);
 }
