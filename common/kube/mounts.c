@@ -28,7 +28,7 @@ mounts_read (const char *directory, tree_t *tree, mount_table_t *out, fault_t *f
 bool
 mounts_is_mounted (const char *path, tree_t *tree)
 {
-    mount_table_t mounts;
+    mount_table_t mounts = { 0 };
     fault_t ignored = { 0 };
     OWNED (free_text) char *real = realpath (path, NULL);
     if (!real || mounts_read (real, tree, &mounts, &ignored) < 0)
