@@ -1,6 +1,7 @@
 #include "launch.h"
 #include "cubelet/actors.h"
 #include "cubelet/backoff.h"
+#include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
@@ -90,8 +91,7 @@ worker_args (const launch_t *launch, tree_t *tree)
     set_text (tree, &args, "resolv_conf_path", facts->resolv_conf_path);
     set_text (tree, &args, "root_dir", facts->root_dir);
     set_text (tree, &args, "pod_logs_dir", facts->pod_logs_dir);
-    node_set_text (tree, &args, "cgroup_driver",
-                   facts->cgroup_driver == CGROUP_DRIVER_SYSTEMD ? "systemd" : "cgroupfs");
+    node_set_text (tree, &args, "cgroup_driver", cgroup_driver_name (facts->cgroup_driver));
     set_text (tree, &args, "cgroup_root", facts->cgroup_root);
     node_set_bool (tree, &args, "cgroups_per_qos", facts->cgroups_per_qos);
     node_set_int (tree, &args, "cgroup_version", facts->cgroup_version);

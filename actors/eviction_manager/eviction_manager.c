@@ -218,22 +218,39 @@ read_thresholds (manager_t *self)
 }
 
 static void
-read_places (manager_t *self)
+set_pods_group (manager_t *self, cgroup_driver_t driver)
 {
     const node_t *args = tree_root (self->args);
-    const char *driver = node_get_text (args, "cgroup_driver", "cgroupfs");
     node_facts_t facts = {
-        .cgroup_driver =
-            strcmp (driver, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS,
+        .cgroup_driver = driver,
         .cgroup_root = node_get_text (args, "cgroup_root", ""),
         .cgroups_per_qos = node_get_bool (args, "cgroups_per_qos", true),
     };
+    self->cgroup_driver = driver;
+    free_text (&self->pods_group);
+    self->pods_group = facts.cgroups_per_qos ? cgroup_node_path (&facts) : NULL;
+}
+
+static int
+on_runtime_state (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    manager_t *self = state;
+    cgroup_driver_t driver;
+    if (cgroup_driver_choose (message->body, self->cgroup_driver, &driver))
+        set_pods_group (self, driver);
+    return 0;
+}
+
+static void
+read_places (manager_t *self)
+{
+    const node_t *args = tree_root (self->args);
     self->cgroups = cgroup_place (node_get_text (args, "cgroup_mount", "/sys/fs/cgroup"));
     self->proc = node_get_text (args, "proc", "/proc");
     self->root_dir = node_get_text (args, "root_dir", "/var/lib/kubelet");
     self->allocatable_memory = node_get_int (args, "allocatable_memory", 0);
-    if (facts.cgroups_per_qos)
-        self->pods_group = cgroup_node_path (&facts);
+    set_pods_group (self, cgroup_driver_of (node_get_text (args, "cgroup_driver", NULL)));
 }
 
 static void *
@@ -254,6 +271,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_ACTOR_UP, on_actor_up },
+    { MSG_RUNTIME_STATE, on_runtime_state },
     { MSG_BUS_UNDELIVERABLE, on_undeliverable },
     { 0 },
 };

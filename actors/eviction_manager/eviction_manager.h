@@ -5,6 +5,7 @@
      evict.c             doing something about it: reclaim, choose a pod, evict it */
 #pragma once
 #include "cubelet/actor.h"
+#include "cubelet/cgroup_path.h"
 #include "cubelet/cgroup_read.h"
 #include "cubelet/eviction.h"
 #include <czmq.h>
@@ -24,6 +25,7 @@ typedef struct {
     cgroup_place_t cgroups;
     const char *proc;
     const char *root_dir;
+    cgroup_driver_t cgroup_driver;
     char *pods_group;           // the cgroup above all pods; NULL: there is none
     int64_t allocatable_memory; // of all pods; 0: not known
     char *image_fs;             // where the runtime keeps images; NULL: it has not said

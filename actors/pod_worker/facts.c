@@ -1,6 +1,6 @@
 /* The node's facts, as kubelet.c writes them into the workers' arguments. */
+#include "cubelet/cgroup_path.h"
 #include "worker.h"
-#include <string.h>
 
 /* What is written differently than it is used. */
 typedef struct {
@@ -85,9 +85,7 @@ facts_decode (worker_t *self, fault_t *fault)
         };
     self->request_timeout_ms =
         written.request_timeout_ms > 0 ? written.request_timeout_ms : REQUEST_TIMEOUT_MS;
-    facts->cgroup_driver = written.cgroup_driver && strcmp (written.cgroup_driver, "systemd") == 0
-                               ? CGROUP_DRIVER_SYSTEMD
-                               : CGROUP_DRIVER_CGROUPFS;
+    facts->cgroup_driver = cgroup_driver_of (written.cgroup_driver);
     facts->cgroup_version = (int) written.cgroup_version;
     facts->kernel_major = (int) written.kernel_major;
     facts->kernel_minor = (int) written.kernel_minor;

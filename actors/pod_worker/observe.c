@@ -1,5 +1,6 @@
 /* What the runtime shows of the pod. */
 #include "cubelet/actor.h"
+#include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -225,6 +226,7 @@ on_runtime_state (void *state, const message_t *reply, const fault_t *fault, voi
     tree_destroy (&self->handlers);
     self->handlers = tree_copy (node_get (reply->body, "handlers"));
     self->facts.runtime_handlers = tree_root (self->handlers);
+    cgroup_driver_choose (reply->body, self->facts.cgroup_driver, &self->facts.cgroup_driver);
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = filter_of_pod (self, tree);
     actor_request (self->actor, "runtime", MSG_CRI_LIST_POD_SANDBOX, &body, LOCAL_DEADLINE_MS,

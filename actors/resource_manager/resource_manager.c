@@ -6,6 +6,9 @@
    text, "pods_memory": int (bytes), "pods_milli": int (CPUs): what all pods together may use where
    that is enforced (enforceNodeAllocatable).
 
+   The runtime's own word about the driver (CRI RuntimeConfig) wins over "cgroup_driver"; so nothing
+   is made before the runtime has been up.
+
    With the systemd driver groups have the names that systemd gives to slices, and are made as
    directories all the same. That is all there is to do where systemd does not run. Where it does,
    it adopts the directories when the runtime starts a scope in them, but may put the pod's limits
@@ -33,6 +36,8 @@
 /* Somebody else may change the shares of the QoS classes: upstream sets them again as often. */
 #define RESET_MS (60 * 1000)
 
+#define ASK_DEADLINE_MS 10000
+
 static const char *const QOS_CLASSES[] = { "Guaranteed", "Burstable", "BestEffort" };
 
 /* The CPU requests of a pod, for the sum of its class. */
@@ -44,6 +49,8 @@ typedef struct {
     actor_t *actor;
     tree_t *args; // the facts borrow from it
     node_facts_t facts;
+    cgroup_driver_t configured_driver;
+    bool is_driver_known; // the runtime has been up, so it is known which driver counts
     int64_t pids_limit;
     int64_t pods_memory, pods_milli; // 0: nothing is enforced
     bool has_told_limit;             // the event of it is out
@@ -186,6 +193,56 @@ reset_classes (void *state, void *context)
     actor_timer (self->actor, RESET_MS, reset_classes, NULL);
 }
 
+// ---- which driver ----
+
+static void
+take_runtime_state (manager_t *self, const node_t *state)
+{
+    fault_t fault = { 0 };
+    cgroup_driver_t driver;
+    bool has_groups = self->facts.cgroups_per_qos;
+    if (!has_groups || !cgroup_driver_choose (state, self->configured_driver, &driver)
+        || (self->is_driver_known && driver == self->facts.cgroup_driver))
+        return;
+    self->facts.cgroup_driver = driver;
+    if (make_classes (self, &fault) < 0) {
+        actor_fail (self->actor, &fault);
+        return;
+    }
+    enforce_allocatable (self);
+    if (!self->is_driver_known)
+        actor_timer (self->actor, RESET_MS, reset_classes, NULL);
+    self->is_driver_known = true;
+}
+
+static int
+on_runtime_state (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    take_runtime_state (state, message->body);
+    return 0;
+}
+
+static void
+on_runtime_state_reply (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) fault, (void) context;
+    if (reply)
+        take_runtime_state (state, reply->body);
+}
+
+/* Workers ask for cgroups when the runtime is up, so its word has got lost, or is on the way. */
+static int
+check_driver (manager_t *self, fault_t *fault)
+{
+    if (self->is_driver_known || !self->facts.cgroups_per_qos)
+        return 0;
+    actor_request (self->actor, "runtime", MSG_RUNTIME_STATE_GET, NULL, ASK_DEADLINE_MS,
+                   on_runtime_state_reply, NULL, 0);
+    return fault_set (fault, FAULT_UNAVAILABLE,
+                      "the container runtime has not said yet which cgroup driver it uses");
+}
+
 // ---- making the group of a pod ----
 
 static void
@@ -219,6 +276,8 @@ static int
 on_ensure (void *state, const message_t *message, fault_t *fault)
 {
     manager_t *self = state;
+    if (check_driver (self, fault) < 0)
+        return -1;
     OWNED (tree_destroy) tree_t *tree = tree_copy (node_get (message->body, "pod"));
     pod_t pod = { 0 };
     if (pod_decode (tree_root (tree), tree, &pod, fault) < 0
@@ -322,6 +381,8 @@ on_remove (void *state, const message_t *message, fault_t *fault)
         actor_reply (self->actor, message, NULL);
         return 0;
     }
+    if (check_driver (self, fault) < 0)
+        return -1;
     removal_t *removal = zhashx_lookup (self->removals, uid);
     if (removal) {
         askers_add (removal->askers, message);
@@ -395,8 +456,8 @@ read_args (manager_t *self, fault_t *fault)
     self->cgroups = cgroup_fs_new (node_get_text (args, "cgroup_mount", "/sys/fs/cgroup"), fault);
     if (!self->cgroups)
         return -1;
-    self->facts.cgroup_driver =
-        strcmp (driver, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS;
+    self->configured_driver = cgroup_driver_of (driver);
+    self->facts.cgroup_driver = self->configured_driver;
     self->facts.cgroup_root = root;
     self->facts.cgroups_per_qos = node_get_bool (args, "cgroups_per_qos", true);
     self->facts.cgroup_version = cgroup_fs_version (self->cgroups);
@@ -418,15 +479,10 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     zhashx_set_destructor (self->pods, free_known_pod);
     self->removals = zhashx_new();
     zhashx_set_destructor (self->removals, removal_destroy);
-    if (read_args (self, fault) < 0
-        || (self->facts.cgroups_per_qos && make_classes (self, fault) < 0)) {
+    if (read_args (self, fault) < 0) {
         void *state = self;
         stop (&state);
         return NULL;
-    }
-    if (self->facts.cgroups_per_qos) {
-        enforce_allocatable (self);
-        actor_timer (actor, RESET_MS, reset_classes, NULL);
     }
     return self;
 }
@@ -435,6 +491,7 @@ static const actor_handler_t HANDLERS[] = {
     { MSG_CGROUP_ENSURE, on_ensure },
     { MSG_CGROUP_REMOVE, on_remove },
     { MSG_CGROUP_LIST, on_list },
+    { MSG_RUNTIME_STATE, on_runtime_state },
     { 0 },
 };
 

@@ -11,8 +11,8 @@
 // No good Status for so long: the runtime counts as down (reference/node-and-server.md, Ready).
 #define DOWN_AFTER_MS 30000
 
-static const char *const PEERS[] = { "runtime-watcher", "pod-manager", "image-puller",
-                                     "resource-manager" };
+static const char *const PEERS[] = { "runtime-watcher",  "pod-manager",    "image-puller",
+                                     "resource-manager", "stats-provider", "eviction-manager" };
 
 static const char NOT_CHECKED[] = "container runtime status check may not have completed yet";
 static const char DOWN[] = "container runtime is down";
@@ -111,15 +111,32 @@ take_version (runtime_t *self, const node_t *reply)
     self->health.version = text_copy (node_get_text (reply, "runtime_version", ""));
 }
 
+/* CRI RuntimeConfig. The first answer counts for the life of this agent, as upstream's: cgroups
+   that are there stand where it says. */
 static void
 take_config (runtime_t *self, const node_t *reply)
 {
+    health_t *health = &self->health;
     const node_t *linux_config = node_get (reply, "linux");
+    const node_t *said = node_get (linux_config, "cgroup_driver");
     // SYSTEMD is the zero value, so an empty message says it
-    const char *driver = node_get_text (linux_config, "cgroup_driver", "SYSTEMD");
-    self->health.cgroup_driver = !linux_config                     ? NULL
-                                 : strcmp (driver, "SYSTEMD") == 0 ? "systemd"
-                                                                   : "cgroupfs";
+    const char *name = linux_config && !said ? "SYSTEMD" : node_as_text (said, "");
+    if (health->has_config)
+        return;
+    health->has_config = true;
+    if (strcmp (name, "SYSTEMD") == 0)
+        health->cgroup_driver = "systemd";
+    else if (strcmp (name, "CGROUPFS") == 0)
+        health->cgroup_driver = "cgroupfs";
+    else if (said)
+        LOG_WARNING ("Runtime returned an unknown cgroup driver, using cgroupDriver from kubelet "
+                     "config");
+    if (health->cgroup_driver)
+        LOG_INFO ("Using cgroup driver setting received from the CRI runtime cgroupDriver=%s",
+                  health->cgroup_driver);
+    else if (!reply)
+        LOG_INFO ("CRI implementation should be updated to support RuntimeConfig. Falling back to "
+                  "using cgroupDriver from kubelet config.");
 }
 
 /* Looks one condition up. Returns whether it is true; if not, adds why to *reason_p. */

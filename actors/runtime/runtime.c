@@ -393,7 +393,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 const actor_class_t runtime_class = {
     .name = "runtime",
     .about = "the only one that speaks to the container runtime",
-    .hears_of = "runtime-watcher pod-manager image-puller resource-manager",
+    .hears_of = "runtime-watcher pod-manager image-puller resource-manager stats-provider "
+                "eviction-manager",
     .queue_limit = 8000, // every pod's worker may ask at once
     .handlers = HANDLERS,
     .start = start,

@@ -28,6 +28,7 @@ typedef struct {
     bool is_network_ready;     // condition NetworkReady
     char *name;                // "containerd"
     char *version;             // "1.6.20~ds1"
+    bool has_config;           // the runtime has been asked for its RuntimeConfig
     const char *cgroup_driver; // static text; NULL: the runtime does not say
     char *reason;              // why it is not ready; NULL: it is
     tree_t *handlers;          // runtime_handlers of the last Status, or NULL

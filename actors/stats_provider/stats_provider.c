@@ -10,6 +10,7 @@
    Source: reference/node-and-server.md 4.3. */
 #include "stats_provider.h"
 #include "cubelet/actors.h"
+#include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "pages.h"
@@ -227,6 +228,15 @@ on_metrics (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+static int
+on_runtime_state (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    provider_t *self = state;
+    cgroup_driver_choose (message->body, self->facts.cgroup_driver, &self->facts.cgroup_driver);
+    return 0;
+}
+
 // ---- start and stop ----
 
 static void
@@ -255,7 +265,6 @@ static void
 read_args (provider_t *self)
 {
     const node_t *args = tree_root (self->args);
-    const char *driver = node_get_text (args, "cgroup_driver", "cgroupfs");
     int64_t period_ms = node_get_int (args, "volume_stats_ms", DEFAULT_VOLUME_MS);
     self->cgroups = cgroup_place (node_get_text (args, "cgroup_mount", "/sys/fs/cgroup"));
     self->proc = node_get_text (args, "proc", "/proc");
@@ -263,8 +272,7 @@ read_args (provider_t *self)
     self->facts.pod_logs_dir = node_get_text (args, "pod_logs_dir", "/var/log/pods");
     self->facts.cgroup_root = node_get_text (args, "cgroup_root", "");
     self->facts.cgroups_per_qos = node_get_bool (args, "cgroups_per_qos", true);
-    self->facts.cgroup_driver =
-        strcmp (driver, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS;
+    self->facts.cgroup_driver = cgroup_driver_of (node_get_text (args, "cgroup_driver", NULL));
     self->allocatable_memory = node_get_int (args, "allocatable_memory", 0);
     self->volume_age_ms = period_ms;
 }
@@ -291,6 +299,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 static const actor_handler_t HANDLERS[] = {
     { MSG_STATS_SUMMARY, on_summary },
     { MSG_METRICS_GET, on_metrics },
+    { MSG_RUNTIME_STATE, on_runtime_state },
     { 0 },
 };
 

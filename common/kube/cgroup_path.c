@@ -5,6 +5,28 @@
 #define NODE_NAME "kubepods"
 #define SLICE ".slice"
 
+const char *
+cgroup_driver_name (cgroup_driver_t driver)
+{
+    return driver == CGROUP_DRIVER_SYSTEMD ? "systemd" : "cgroupfs";
+}
+
+cgroup_driver_t
+cgroup_driver_of (const char *name)
+{
+    return name && strcmp (name, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD : CGROUP_DRIVER_CGROUPFS;
+}
+
+bool
+cgroup_driver_choose (const node_t *runtime_state, cgroup_driver_t configured, cgroup_driver_t *out)
+{
+    const char *said = node_get_text (runtime_state, "cgroup_driver", NULL);
+    if (!node_get_bool (runtime_state, "up", false))
+        return false;
+    *out = said ? cgroup_driver_of (said) : configured;
+    return true;
+}
+
 /* A path on its way: "/a/b" with cgroupfs; with systemd also the last slice's name, "a-b", which
    the next one starts with. */
 typedef struct {

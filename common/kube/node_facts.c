@@ -1,4 +1,5 @@
 /* node_facts.c - the facts for the workers, from options and machine (node_info.h). */
+#include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -70,8 +71,7 @@ static void
 fill_cgroups (const kubelet_config_t *config, const machine_t *machine, node_facts_t *out)
 {
     bool has_own_period = kubelet_config_gate (config, "CustomCPUCFSQuotaPeriod", false);
-    out->cgroup_driver = strcmp (config->cgroup_driver, "systemd") == 0 ? CGROUP_DRIVER_SYSTEMD
-                                                                        : CGROUP_DRIVER_CGROUPFS;
+    out->cgroup_driver = cgroup_driver_of (config->cgroup_driver);
     out->cgroup_root = config->cgroup_root;
     out->cgroups_per_qos = config->cgroups_per_qos;
     out->cgroup_version = machine->cgroup_version;

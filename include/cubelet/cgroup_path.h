@@ -4,6 +4,18 @@
 #include "cubelet/node_facts.h"
 #include "cubelet/pod.h"
 
+/* "cgroupfs" or "systemd". */
+const char *cgroup_driver_name (cgroup_driver_t driver);
+
+/* The driver of that name; cgroupfs for any other text, and for NULL. */
+cgroup_driver_t cgroup_driver_of (const char *name);
+
+/* The driver to use, from a MSG_RUNTIME_STATE: what the runtime says of itself (CRI RuntimeConfig)
+   wins over the `configured` one (cgroupDriver; upstream's KubeletCgroupDriverFromCRI). Returns
+   whether that is known: not before the runtime has been up. */
+bool cgroup_driver_choose (const node_t *runtime_state, cgroup_driver_t configured,
+                           cgroup_driver_t *out);
+
 /* The path from the root of the cgroup file system, with a slash in front and both drivers' own
    spelling; the same path for directories and for CRI. Owned texts. The node's root holds all pods
    ("/kubepods"), `qos` is "Guaranteed" (the same), "Burstable" or "BestEffort". */

@@ -150,7 +150,7 @@ typedef struct {
     const char *system_cgroups;
     const char *cgroup_root;
     bool cgroups_per_qos;
-    const char *cgroup_driver; // cgroupfs, systemd; the runtime's RuntimeConfig changes nothing yet
+    const char *cgroup_driver; // cgroupfs, systemd; where the runtime says nothing of it
     bool cpu_cfs_quota;
     int64_t cpu_cfs_quota_period_ns;
     opt_bool_t single_process_oom_kill; // not set: false on cgroup v2, true on v1

@@ -96,11 +96,22 @@ put_v1 (void)
 
 typedef struct {
     stage_t *stage;
-    peer_t *worker, *recorder;
+    peer_t *worker, *recorder, *runtime;
 } fixture_t;
 
+/* Says how the runtime is, and waits until that has been taken. */
+static void
+tell_runtime (const fixture_t *self, const char *json)
+{
+    peer_send_json (self->runtime, "resource-manager", MSG_RUNTIME_STATE, json);
+    uint64_t id = peer_request (self->runtime, "resource-manager", MSG_CGROUP_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->runtime, id);
+    assert_int_equal (reply->envelope.fault_code, FAULT_NONE);
+}
+
+/* The runtime has not been up yet. */
 static fixture_t
-fixture_new (const char *driver, const char *root, const char *mount)
+fixture_begin (const char *driver, const char *root, const char *mount)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t args = node_map();
@@ -116,7 +127,16 @@ fixture_new (const char *driver, const char *root, const char *mount)
     fixture_t self = { .stage = stage_new() };
     self.worker = stage_peer (self.stage, "pod-worker/n_p_u");
     self.recorder = stage_peer (self.stage, "event-recorder");
+    self.runtime = stage_peer (self.stage, "runtime");
     stage_actor (self.stage, &resource_manager_class, "resource-manager", &args);
+    return self;
+}
+
+static fixture_t
+fixture_new (const char *driver, const char *root, const char *mount)
+{
+    fixture_t self = fixture_begin (driver, root, mount);
+    tell_runtime (&self, "{\"up\": true}");
     return self;
 }
 
@@ -234,6 +254,44 @@ the_systemd_driver_spells_slices (void **state)
     assert_string_equal (fault, "");
     assert_false (is_there ("kubepods.slice/kubepods-besteffort.slice/"
                             "kubepods-besteffort-poda_b.slice"));
+    stage_destroy (&self.stage);
+}
+
+static void
+the_runtimes_own_driver_wins (void **state)
+{
+    (void) state;
+    put ("cgroup.controllers", "");
+    put ("cgroup.procs", "");
+    fixture_t self = fixture_begin ("cgroupfs", "", mount_directory);
+    OWNED (free_text) char *fault = ensure (&self, "u1", "{}");
+    assert_string_equal (fault,
+                         "the container runtime has not said yet which cgroup driver it uses");
+    assert_false (is_there ("kubepods"));
+    tell_runtime (&self, "{\"up\": true, \"cgroup_driver\": \"systemd\"}");
+    assert_ensured (&self, "u1", "{}");
+    assert_true (is_there ("kubepods.slice/kubepods-besteffort.slice/"
+                           "kubepods-besteffort-podu1.slice"));
+    assert_false (is_there ("kubepods"));
+    stage_destroy (&self.stage);
+}
+
+static void
+a_runtime_whose_word_got_lost_is_asked (void **state)
+{
+    (void) state;
+    put ("cgroup.controllers", "");
+    put ("cgroup.procs", "");
+    fixture_t self = fixture_begin ("cgroupfs", "", mount_directory);
+    OWNED (free_text) char *fault = ensure (&self, "u1", "{}");
+    assert_string_not_equal (fault, "");
+    OWNED (received_destroy)
+    received_t *asked = peer_expect (self.runtime, MSG_RUNTIME_STATE_GET);
+    peer_reply_json (self.runtime, asked, "{\"up\": true}");
+    uint64_t id = peer_request (self.runtime, "resource-manager", MSG_CGROUP_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self.runtime, id);
+    assert_ensured (&self, "u1", "{}");
+    assert_true (is_there ("kubepods/besteffort/podu1"));
     stage_destroy (&self.stage);
 }
 
@@ -388,6 +446,9 @@ main (void)
         cmocka_unit_test_setup_teardown (v2_groups_pass_their_controllers_on, make_mount,
                                          remove_mount),
         cmocka_unit_test_setup_teardown (the_systemd_driver_spells_slices, make_mount,
+                                         remove_mount),
+        cmocka_unit_test_setup_teardown (the_runtimes_own_driver_wins, make_mount, remove_mount),
+        cmocka_unit_test_setup_teardown (a_runtime_whose_word_got_lost_is_asked, make_mount,
                                          remove_mount),
         cmocka_unit_test_setup_teardown (the_burstable_class_has_the_shares_of_its_pods, make_mount,
                                          remove_mount),

@@ -248,6 +248,7 @@ the_runtimes_cgroup_driver_is_passed_on (void **state)
     } ROWS[] = {
         { "{\"linux\":{}}", "systemd" },
         { "{\"linux\":{\"cgroup_driver\":\"CGROUPFS\"}}", "cgroupfs" },
+        { "{\"linux\":{\"cgroup_driver\":7}}", NULL }, // not known here: as if it said nothing
         { "{}", NULL },
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {

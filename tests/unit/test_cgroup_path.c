@@ -46,6 +46,36 @@ paths_of_both_drivers (void **state)
 }
 
 static void
+the_runtimes_word_wins_over_the_configuration (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *runtime_state;
+        cgroup_driver_t configured;
+        bool is_known;
+        cgroup_driver_t expected;
+    } ROWS[] = {
+        { "{up: false}", CGROUP_DRIVER_SYSTEMD, false, CGROUP_DRIVER_CGROUPFS },
+        { "{up: false, cgroup_driver: systemd}", CGROUP_DRIVER_CGROUPFS, false,
+          CGROUP_DRIVER_CGROUPFS },
+        { "{up: true}", CGROUP_DRIVER_SYSTEMD, true, CGROUP_DRIVER_SYSTEMD },
+        { "{up: true}", CGROUP_DRIVER_CGROUPFS, true, CGROUP_DRIVER_CGROUPFS },
+        { "{up: true, cgroup_driver: cgroupfs}", CGROUP_DRIVER_SYSTEMD, true,
+          CGROUP_DRIVER_CGROUPFS },
+        { "{up: true, cgroup_driver: systemd}", CGROUP_DRIVER_CGROUPFS, true,
+          CGROUP_DRIVER_SYSTEMD },
+    };
+    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t state_node = yaml_node (ROWS[i].runtime_state, tree);
+        cgroup_driver_t driver = CGROUP_DRIVER_CGROUPFS;
+        bool is_known = cgroup_driver_choose (&state_node, ROWS[i].configured, &driver);
+        assert_int_equal (is_known, ROWS[i].is_known);
+        assert_int_equal (driver, ROWS[i].expected);
+    }
+}
+
+static void
 the_pods_class_decides (void **state)
 {
     (void) state;
@@ -92,6 +122,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (paths_of_both_drivers),
+        cmocka_unit_test (the_runtimes_word_wins_over_the_configuration),
         cmocka_unit_test (the_pods_class_decides),
         cmocka_unit_test (other_names_are_no_pods),
     };
