@@ -8,7 +8,7 @@
    away when the agent starts.
 
    Arguments: {"kubeconfig": path, "certificate": path?, "node_name": text, "qps": int, "burst":
-   int, "checkpoints": path?, "key_file": path?}. */
+   int, "streams_lists": bool?, "checkpoints": path?, "key_file": path?}. */
 #include "api_watcher.h"
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
@@ -71,6 +71,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->keeper = keeper;
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
+    self->streams = node_get_bool (args, "streams_lists", false);
     api_connection_options_t options = {
         .kubeconfig = node_get_text (args, "kubeconfig", ""),
         .certificate = node_get_text (args, "certificate", NULL),

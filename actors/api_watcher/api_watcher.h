@@ -12,6 +12,7 @@ struct watcher {
     actor_t *actor;
     api_connection_t *connection;
     char *node_name;
+    bool streams; // lists come as streams where the server has them
     list_watch_t *node;
     list_watch_t *pods; // NULL until the Node has been read once
     list_watch_t *services;

@@ -3,8 +3,7 @@
 #include "cubelet/checkpoint.h"
 #include "cubelet/memory.h"
 
-static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
-                                           .watch_min_s = 300 };
+#define WATCH_MIN_S 300
 
 /* An agent that starts lists Services and Pods at the same time: who asks too early waits. */
 #define SERVICES_WAIT_MS 5000
@@ -213,7 +212,9 @@ follow (watcher_t *self, const char *path, const char *selector, const list_watc
         .connection = self->connection,
         .path = path,
         .selector = selector,
-        .limits = LIMITS,
+        .limits = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
+                    .watch_min_s = WATCH_MIN_S,
+                    .streams = self->streams },
         .calls = calls,
         .context = self,
         .keeper = self->keeper,

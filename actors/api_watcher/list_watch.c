@@ -23,12 +23,13 @@ struct list_watch {
     reflector_t reflector;
     zhashx_t *items;    // stored_t by key
     zhashx_t *incoming; // of a list under way, NULL: none
+    bool is_listing;    // the watch under way is a stream whose list is not complete yet
     char *more;         // the continue token
     bool is_synced;
     bool is_assumed; // what is kept in the checkpoint counts for now
     bool is_paused;
     char *kept_key;
-    uint64_t assume_timer, whole_timer;
+    uint64_t assume_timer, whole_timer, late_timer;
 
     uint64_t exchange; // under way, 0: none
     uint64_t timer;    // waits for `next`
@@ -279,7 +280,7 @@ prepare_to_assume (list_watch_t *self)
 // ---- steps ----
 
 static void start_list (list_watch_t *self);
-static void start_watch (list_watch_t *self);
+static void start_watch (list_watch_t *self, bool is_stream);
 
 static void
 step_due (void *state, void *context)
@@ -290,7 +291,7 @@ step_due (void *state, void *context)
     if (self->next == REFLECTOR_LIST)
         start_list (self);
     else
-        start_watch (self);
+        start_watch (self, self->next == REFLECTOR_STREAM);
 }
 
 static void
@@ -338,18 +339,33 @@ log_once (list_watch_t *self, const char *verb, const char *text)
 // ---- list ----
 
 static void
-fail_list (list_watch_t *self, const char *text)
+forget_incoming (list_watch_t *self)
 {
     zhashx_destroy (&self->incoming);
     free_text (&self->more);
+    actor_timer_cancel (self->options.actor, &self->late_timer);
+    self->is_listing = false;
+}
+
+/* A list of either kind failed, and is tried again after a while. */
+static void
+tell_failure (list_watch_t *self, const char *text)
+{
     log_once (self, "list", text);
-    take_step (self, reflector_list_failed (&self->reflector, &self->options.limits, &self->end,
-                                            chance(), clock_monotonic_ms()));
     if (self->options.calls->on_failed)
         self->options.calls->on_failed (self->options.context, self->end.code, text);
     keeper_missed (self->options.keeper, self->end.code);
     if (keeper_counts (self->options.keeper))
         assume (self);
+}
+
+static void
+fail_list (list_watch_t *self, const char *text)
+{
+    forget_incoming (self);
+    take_step (self, reflector_list_failed (&self->reflector, &self->options.limits, &self->end,
+                                            chance(), clock_monotonic_ms()));
+    tell_failure (self, text);
 }
 
 /* Takes the items of one page. */
@@ -368,6 +384,7 @@ take_items (list_watch_t *self, tree_t *tree)
     }
 }
 
+/* What came in is all there is, at this version. A streamed list is followed by its own watch. */
 static void
 end_list (list_watch_t *self, const char *version)
 {
@@ -377,7 +394,10 @@ end_list (list_watch_t *self, const char *version)
     self->is_assumed = false;
     keep_list (self, before);
     free_text (&self->last_error);
-    take_step (self, reflector_listed (&self->reflector, version));
+    reflector_step_t step = reflector_listed (&self->reflector, version);
+    if (!self->is_listing)
+        take_step (self, step);
+    forget_incoming (self);
     if (self->options.calls->on_synced)
         self->options.calls->on_synced (self->options.context);
 }
@@ -480,22 +500,46 @@ take_changed (list_watch_t *self, tree_t *tree, node_t *object)
         stored_destroy (&gone);
 }
 
+static void
+take_error (list_watch_t *self, const node_t *status)
+{
+    self->end.code = (int) node_get_int (status, "code", 500);
+    snprintf (self->end_reason, sizeof self->end_reason, "%s",
+              node_get_text (status, "reason", ""));
+    self->end.reason = self->end_reason;
+    LOG_V (2, "Watch ended with an error path=%s code=%d message=%s", self->path, self->end.code,
+           node_get_text (status, "message", ""));
+}
+
+/* An event of a streamed list that is not complete. Its bookmark makes it so. */
+static void
+take_streamed (list_watch_t *self, watch_event_type_t type, tree_t *tree, node_t *object,
+               const char *version)
+{
+    OWNED (free_text) char *key = key_of (object);
+    if (type == WATCH_DELETED)
+        zhashx_delete (self->incoming, key);
+    else if (type != WATCH_BOOKMARK)
+        zhashx_update (self->incoming, key, stored_new (self, tree, object));
+    else if (reflector_is_list_end (object))
+        end_list (self, version);
+}
+
 static bool
 on_event (void *context, watch_event_type_t type, node_t *object, tree_t *tree)
 {
     list_watch_t *self = context;
     if (type == WATCH_ERROR) {
-        self->end.code = (int) node_get_int (object, "code", 500);
-        snprintf (self->end_reason, sizeof self->end_reason, "%s",
-                  node_get_text (object, "reason", ""));
-        self->end.reason = self->end_reason;
-        LOG_V (2, "Watch ended with an error path=%s code=%d message=%s", self->path,
-               self->end.code, node_get_text (object, "message", ""));
+        take_error (self, object);
         return false;
     }
     const node_t *metadata = node_get (object, "metadata");
     OWNED (free_text) char *version = text_copy (node_get_text (metadata, "resourceVersion", ""));
     self->end.events++;
+    if (self->is_listing) { // until it is complete our version is that of what is known
+        take_streamed (self, type, tree, object, version);
+        return !self->is_paused;
+    }
     keeper_heard (self->options.keeper);
     if (type == WATCH_DELETED)
         take_deleted (self, object);
@@ -518,25 +562,65 @@ on_body (void *context, const char *bytes, size_t size)
     return rc == 1;
 }
 
+/* Completes `end`; what went wrong as a text, or NULL when nothing did or it was told. Owned. */
+static char *
+describe_end (list_watch_t *self, const http_response_t *response, const fault_t *fault)
+{
+    self->end.lasted_ms = clock_monotonic_ms() - self->started_ms;
+    if (self->end.code != 0) // by an ERROR event, or garbage
+        return NULL;
+    if (fault && fault->code == FAULT_DEADLINE)
+        self->end.code = 200; // the server should have ended it
+    else if (!fault && response->status == 200)
+        self->end.code = 200;
+    else
+        return describe_failure (self, response, fault);
+    return NULL;
+}
+
+/* A list that was to be streamed did not come to its end. */
+static void
+fail_stream (list_watch_t *self, const char *text)
+{
+    forget_incoming (self);
+    reflector_step_t step = reflector_stream_failed (&self->reflector, &self->options.limits,
+                                                     &self->end, chance(), clock_monotonic_ms());
+    take_step (self, step);
+    if (step.what == REFLECTOR_LIST)
+        LOG_V (2, "List is not streamed, it is read in pages path=%s err=%s", self->path, text);
+    else if (step.wait_ms > 0)
+        tell_failure (self, text);
+}
+
+/* A server that does not know of streamed lists sends the objects, but nothing behind the last. */
+static void
+stream_is_late (void *state, void *context)
+{
+    (void) state;
+    list_watch_t *self = context;
+    self->late_timer = 0;
+    api_exchange_cancel (self->options.connection, self->exchange);
+    self->exchange = 0;
+    watch_stream_clear (&self->stream);
+    self->end = (reflector_end_t){ .code = -1 };
+    fail_stream (self, "the list did not come to its end in time");
+}
+
 static void
 on_watch_done (void *context, const http_response_t *response, const fault_t *fault)
 {
     list_watch_t *self = context;
-    bool is_told = self->end.code != 0; // by an ERROR event, or garbage
     self->exchange = 0;
     watch_stream_clear (&self->stream);
-    self->end.lasted_ms = clock_monotonic_ms() - self->started_ms;
-    if (!is_told && fault && fault->code == FAULT_DEADLINE)
-        self->end.code = 200; // the server should have ended it
-    else if (!is_told && !fault && response->status == 200)
-        self->end.code = 200;
-    else if (!is_told) {
-        OWNED (free_text) char *text = describe_failure (self, response, fault);
-        if (self->end.code != 0)
-            log_once (self, "watch", text);
-        else // all watches at once; who makes requests says that the server is away
-            LOG_V (2, "Watch broke off path=%s err=%s", self->path, text);
+    OWNED (free_text) char *text = describe_end (self, response, fault);
+    if (self->is_listing) {
+        fail_stream (self, text ? text : "the stream ended before the list was complete");
+        return;
     }
+    if (text && self->end.code != 0)
+        log_once (self, "watch", text);
+    else if (text) // all watches at once; who makes requests says that the server is away
+        LOG_V (2, "Watch broke off path=%s err=%s", self->path, text);
     if (self->end.events > 0)
         free_text (&self->last_error);
     take_step (self, reflector_watch_ended (&self->reflector, &self->options.limits, &self->end,
@@ -544,11 +628,12 @@ on_watch_done (void *context, const http_response_t *response, const fault_t *fa
 }
 
 static void
-start_watch (list_watch_t *self)
+start_watch (list_watch_t *self, bool is_stream)
 {
     int64_t timeout_s = reflector_watch_s (&self->options.limits, chance());
     OWNED (free_text)
-    char *query = reflector_watch_query (&self->reflector, self->selector, timeout_s);
+    char *query = is_stream ? reflector_stream_query (&self->reflector, self->selector, timeout_s)
+                            : reflector_watch_query (&self->reflector, self->selector, timeout_s);
     OWNED (free_text) char *path = text_format ("%s?%s", self->path, query);
     api_exchange_t exchange = {
         .path = path,
@@ -558,6 +643,11 @@ start_watch (list_watch_t *self)
         .on_done = on_watch_done,
         .context = self,
     };
+    self->is_listing = is_stream;
+    if (is_stream) {
+        self->incoming = new_items();
+        self->late_timer = actor_timer (self->options.actor, LIST_TIMEOUT_MS, stream_is_late, self);
+    }
     self->end = (reflector_end_t){ 0 };
     self->started_ms = clock_monotonic_ms();
     self->exchange = api_exchange (self->options.connection, &exchange);
@@ -575,7 +665,7 @@ list_watch_new (const list_watch_options_t *options)
     self->kept_key = text_copy (options->kept_key);
     self->items = new_items();
     prepare_to_assume (self);
-    take_step (self, (reflector_step_t){ REFLECTOR_LIST, 0 });
+    take_step (self, reflector_begin (&self->reflector, &self->options.limits));
     return self;
 }
 
@@ -585,8 +675,7 @@ stop_asking (list_watch_t *self)
     api_exchange_cancel (self->options.connection, self->exchange);
     self->exchange = 0;
     actor_timer_cancel (self->options.actor, &self->timer);
-    zhashx_destroy (&self->incoming);
-    free_text (&self->more);
+    forget_incoming (self);
 }
 
 void
@@ -641,7 +730,7 @@ list_watch_resume (list_watch_t *self)
     self->is_paused = false;
     stop_asking (self);
     watch_stream_clear (&self->stream);
-    take_step (self, (reflector_step_t){ REFLECTOR_LIST, 0 });
+    take_step (self, reflector_begin (&self->reflector, &self->options.limits));
 }
 
 bool

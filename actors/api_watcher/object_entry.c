@@ -6,7 +6,8 @@
 
 /* A pod must not wait for the usual 0.8 s: the node authorizer often learns a moment after us that
    the pod is ours, and forbids until then. Watches last as long as upstream's for such objects. */
-static const reflector_limits_t LIMITS = { .first_wait_ms = 100, .watch_min_s = 1800 };
+#define FIRST_WAIT_MS 100
+#define WATCH_MIN_S 1800
 
 #define KNOWN_AFTER_MS 1000
 #define GET_TIMEOUT_MS 30000
@@ -146,7 +147,9 @@ start_watch (object_entry_t *self)
         .connection = self->watcher->connection,
         .path = path,
         .selector = selector,
-        .limits = LIMITS,
+        .limits = { .first_wait_ms = FIRST_WAIT_MS,
+                    .watch_min_s = WATCH_MIN_S,
+                    .streams = self->watcher->streams },
         .calls = &CALLS,
         .context = self,
         .keeper = self->watcher->keeper,

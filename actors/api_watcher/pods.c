@@ -10,8 +10,7 @@
 #define SOURCE "api"
 #define SWEEP_AFTER_MS 1000
 
-static const reflector_limits_t LIMITS = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
-                                           .watch_min_s = 300 };
+#define WATCH_MIN_S 300
 
 /* As the items of a list are, and as GET /pods shows them. */
 static void
@@ -156,7 +155,9 @@ pods_start (watcher_t *self)
         .connection = self->connection,
         .path = "/api/v1/pods",
         .selector = selector,
-        .limits = LIMITS,
+        .limits = { .first_wait_ms = REFLECTOR_WAIT_MIN_MS,
+                    .watch_min_s = WATCH_MIN_S,
+                    .streams = self->streams },
         .calls = &CALLS,
         .context = self,
         .keeper = self->keeper,

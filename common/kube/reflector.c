@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define PAGE_OBJECTS 500
+#define LIST_END_ANNOTATION "k8s.io/initial-events-end"
 
 /* Without failures for so long, waits start small again. */
 #define BACKOFF_RESET_MS (2 * 60 * 1000)
@@ -39,11 +40,45 @@ is_expired (const reflector_end_t *end)
     return end->code == 410 || strcmp (reason, "Expired") == 0 || strcmp (reason, "Gone") == 0;
 }
 
+/* "Timeout" with 504: our version lies in the server's future, it was restored from a backup. */
+static bool
+is_ahead (const reflector_end_t *end)
+{
+    return end->code == 504 && end->reason && strcmp (end->reason, "Timeout") == 0;
+}
+
+/* The connection, or the server; not our version, nor what we ask for. */
+static bool
+is_busy (const reflector_end_t *end)
+{
+    return end->code == 0 || end->code == 429 || end->code >= 500;
+}
+
+static bool
+is_very_short (const reflector_end_t *end)
+{
+    return end->events == 0 && end->lasted_ms < VERY_SHORT_MS;
+}
+
+static reflector_step_t
+list_after (const reflector_t *self, const reflector_limits_t *limits, int64_t wait_ms)
+{
+    bool is_streamed = limits->streams && !self->is_stream_refused;
+    return (reflector_step_t){ is_streamed ? REFLECTOR_STREAM : REFLECTOR_LIST, wait_ms };
+}
+
+reflector_step_t
+reflector_begin (const reflector_t *self, const reflector_limits_t *limits)
+{
+    return list_after (self, limits, 0);
+}
+
 reflector_step_t
 reflector_listed (reflector_t *self, const char *version)
 {
     set_version (self, version);
     self->is_fresh_wanted = false;
+    self->is_stream_refused = false;
     return (reflector_step_t){ REFLECTOR_WATCH, 0 };
 }
 
@@ -51,13 +86,28 @@ reflector_step_t
 reflector_list_failed (reflector_t *self, const reflector_limits_t *limits,
                        const reflector_end_t *end, double chance, int64_t now_ms)
 {
-    // "Timeout" with 504: our version lies in the server's future, it was restored from a backup
-    bool is_ahead = end->code == 504 && end->reason && strcmp (end->reason, "Timeout") == 0;
-    if ((is_expired (end) || is_ahead) && !self->is_fresh_wanted) {
+    if ((is_expired (end) || is_ahead (end)) && !self->is_fresh_wanted) {
         self->is_fresh_wanted = true;
         return (reflector_step_t){ REFLECTOR_LIST, 0 };
     }
-    return (reflector_step_t){ REFLECTOR_LIST, next_wait (self, limits, chance, now_ms) };
+    self->is_stream_refused = false;
+    return list_after (self, limits, next_wait (self, limits, chance, now_ms));
+}
+
+reflector_step_t
+reflector_stream_failed (reflector_t *self, const reflector_limits_t *limits,
+                         const reflector_end_t *end, double chance, int64_t now_ms)
+{
+    bool is_useless = is_expired (end) || is_ahead (end);
+    if (is_useless && !self->is_fresh_wanted) {
+        self->is_fresh_wanted = true;
+        return list_after (self, limits, 0);
+    }
+    bool is_cut_off = end->code == 200 && !is_very_short (end);
+    if (is_cut_off || (is_busy (end) && !is_useless))
+        return list_after (self, limits, next_wait (self, limits, chance, now_ms));
+    self->is_stream_refused = true;
+    return list_after (self, limits, 0);
 }
 
 void
@@ -72,15 +122,13 @@ reflector_watch_ended (reflector_t *self, const reflector_limits_t *limits,
                        const reflector_end_t *end, double chance, int64_t now_ms)
 {
     if (is_expired (end)) // a new list is at least as fresh as what we know
-        return (reflector_step_t){ REFLECTOR_LIST, 0 };
-    bool is_busy = end->code == 0 || end->code == 429 || end->code >= 500;
-    if (is_busy && end->events == 0) // the connection, or the server, not our version
+        return list_after (self, limits, 0);
+    if (is_busy (end) && end->events == 0)
         return (reflector_step_t){ REFLECTOR_WATCH, next_wait (self, limits, chance, now_ms) };
-    if (is_busy)
+    if (is_busy (end))
         return (reflector_step_t){ REFLECTOR_WATCH, 0 };
-    bool is_very_short = end->events == 0 && end->lasted_ms < VERY_SHORT_MS;
-    if (end->code != 200 || is_very_short)
-        return (reflector_step_t){ REFLECTOR_LIST, next_wait (self, limits, chance, now_ms) };
+    if (end->code != 200 || is_very_short (end))
+        return list_after (self, limits, next_wait (self, limits, chance, now_ms));
     return (reflector_step_t){ REFLECTOR_WATCH, 0 };
 }
 
@@ -132,6 +180,25 @@ reflector_watch_query (const reflector_t *self, const char *selector, int64_t ti
     return text_format ("allowWatchBookmarks=true&%sresourceVersion=%s&timeoutSeconds=%" PRId64
                         "&watch=true",
                         part, version, timeout_s);
+}
+
+char *
+reflector_stream_query (const reflector_t *self, const char *selector, int64_t timeout_s)
+{
+    OWNED (free_text) char *part = selector_part (selector);
+    bool has_version = self->version[0] && !self->is_fresh_wanted;
+    OWNED (free_text) char *version = query_escape (has_version ? self->version : "");
+    return text_format ("allowWatchBookmarks=true&%s%s%s%sresourceVersionMatch=NotOlderThan&"
+                        "sendInitialEvents=true&timeoutSeconds=%" PRId64 "&watch=true",
+                        part, has_version ? "resourceVersion=" : "", version,
+                        has_version ? "&" : "", timeout_s);
+}
+
+bool
+reflector_is_list_end (const node_t *bookmark)
+{
+    const node_t *end = node_at (bookmark, "metadata", "annotations", LIST_END_ANNOTATION, NULL);
+    return strcmp (node_as_text (end, ""), "true") == 0;
 }
 
 int64_t

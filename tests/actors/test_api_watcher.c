@@ -27,8 +27,9 @@ typedef struct {
     peer_t *pods, *node, *status, *worker;
 } fixture_t;
 
+/* `more` are further arguments, ", \"key\": value". */
 static fixture_t
-fixture_new (void)
+fixture_with (const char *more)
 {
     fixture_t self = { .stage = stage_new(), .server = api_server_new() };
     self.pods = stage_peer (self.stage, "pod-manager");
@@ -36,12 +37,18 @@ fixture_new (void)
     self.status = stage_peer (self.stage, "status-reporter");
     self.worker = stage_peer (self.stage, WORKER);
     OWNED (free_text)
-    char *json = text_format ("{\"kubeconfig\": \"%s\", \"node_name\": \"n1\"}",
-                              api_server_kubeconfig (self.server, NULL));
+    char *json = text_format ("{\"kubeconfig\": \"%s\", \"node_name\": \"n1\"%s}",
+                              api_server_kubeconfig (self.server, NULL), more);
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *args = json_read (json, strlen (json), &fault);
     stage_actor (self.stage, &api_watcher_class, "api-watcher", tree_root (args));
     return self;
+}
+
+static fixture_t
+fixture_new (void)
+{
+    return fixture_with ("");
 }
 
 static void
@@ -182,6 +189,93 @@ events_are_told_one_by_one_in_whatever_pieces_they_come (void **state)
                     "{\"name\": \"pod-manager\", \"class\": \"pod-manager\", \"restarts\": 1}");
     OWNED (received_destroy) received_t *message = expect_pods (&self, 1);
     assert_string_equal (name_of (node_item (node_get (message->body, "pods"), 0)), "p1");
+    fixture_end (&self);
+}
+
+// ---- streamed lists ----
+
+#define STREAM(resource) "GET /api/v1/" resource "?allowWatchBookmarks=true&fieldSelector="
+#define LIST_END                                                                                   \
+    "{\"kind\": \"Pod\", \"metadata\": {\"resourceVersion\": \"20\","                              \
+    " \"annotations\": {\"k8s.io/initial-events-end\": \"true\"}}}"
+
+/* The stream of the pods; the Node's is answered with none. */
+static api_request_t *
+reach_stream (fixture_t *self)
+{
+    api_request_t *node = api_expect (self->server, STREAM ("nodes"));
+    api_stream_begin (node);
+    send_event (node, "BOOKMARK", LIST_END);
+    api_request_t *pods = api_expect (self->server, STREAM ("pods"));
+    assert_non_null (strstr (pods->target, "&resourceVersionMatch=NotOlderThan"
+                                           "&sendInitialEvents=true&timeoutSeconds="));
+    return pods;
+}
+
+static void
+a_streamed_list_is_told_as_a_whole_and_goes_on_as_a_watch (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"streams_lists\": true");
+    api_request_t *stream = reach_stream (&self);
+    OWNED (free_text) char *one = pod_json ("p1", "u1", "3");
+    OWNED (free_text) char *two = pod_json ("p2", "u2", "4");
+    OWNED (free_text) char *three = pod_json ("p3", "u3", "21");
+    api_stream_begin (stream);
+    send_event (stream, "ADDED", one);
+    send_event (stream, "ADDED", two);
+    send_event (stream, "BOOKMARK", "{\"metadata\": {\"resourceVersion\": \"5\"}}"); // not yet
+    send_event (stream, "DELETED", one);
+    send_event (stream, "BOOKMARK", LIST_END);
+    OWNED (received_destroy) received_t *all = expect_pods (&self, 1);
+    send_event (stream, "ADDED", three);
+    expect_change (&self, "u3", true);
+    api_stream_end (stream);
+    api_expect (self.server, POD_WATCH "21&timeoutSeconds="); // no second list
+    fixture_end (&self);
+}
+
+static void
+a_server_that_refuses_to_stream_is_asked_for_pages (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"streams_lists\": true");
+    api_request_t *stream = reach_stream (&self);
+    OWNED (free_text) char *one = pod_json ("p1", "u1", "3");
+    OWNED (free_text) char *two = pod_json ("p2", "u2", "4");
+    api_answer (stream, 422, NULL, "{\"code\": 422, \"reason\": \"Invalid\"}");
+    answer_list (api_expect (self.server, POD_LIST "0"), "9", "more", one);
+    answer_list (api_expect (self.server, "GET /api/v1/pods?continue=more&"), "9", "", two);
+    OWNED (received_destroy) received_t *all = expect_pods (&self, 2);
+    api_answer (api_expect (self.server, POD_WATCH "9&"), 410, NULL, "{}");
+    // the next list is asked for as a stream again, from where we are
+    stream = api_expect (self.server, POD_WATCH "9&resourceVersionMatch=NotOlderThan&");
+    api_stream_begin (stream);
+    send_event (stream, "ADDED", two);
+    send_event (stream, "BOOKMARK", LIST_END);
+    OWNED (received_destroy) received_t *again = expect_pods (&self, 1);
+    fixture_end (&self);
+}
+
+static void
+a_stream_that_breaks_before_its_end_counts_for_nothing (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"streams_lists\": true");
+    api_request_t *stream = reach_stream (&self);
+    OWNED (free_text) char *one = pod_json ("p1", "u1", "3");
+    OWNED (free_text) char *two = pod_json ("p2", "u2", "4");
+    api_stream_begin (stream);
+    send_event (stream, "ADDED", one);
+    api_hang_up (stream, true);
+    stream = api_expect (self.server, STREAM ("pods"));
+    assert_non_null (strstr (stream->target, "sendInitialEvents=true"));
+    api_stream_begin (stream);
+    send_event (stream, "ADDED", two);
+    send_event (stream, "BOOKMARK", LIST_END);
+    OWNED (received_destroy) received_t *all = expect_pods (&self, 1);
+    const node_t *pod = node_item (node_get (all->body, "pods"), 0);
+    assert_string_equal (name_of (pod), "p2");
     fixture_end (&self);
 }
 
@@ -490,6 +584,9 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (pods_are_listed_in_pages_and_told_at_once_without_what_nobody_needs),
         cmocka_unit_test (events_are_told_one_by_one_in_whatever_pieces_they_come),
+        cmocka_unit_test (a_streamed_list_is_told_as_a_whole_and_goes_on_as_a_watch),
+        cmocka_unit_test (a_server_that_refuses_to_stream_is_asked_for_pages),
+        cmocka_unit_test (a_stream_that_breaks_before_its_end_counts_for_nothing),
         cmocka_unit_test (a_watch_that_ends_or_breaks_goes_on_where_it_was),
         cmocka_unit_test (a_version_that_is_too_old_means_a_new_list),
         cmocka_unit_test (garbage_on_a_watch_means_a_new_list),

@@ -100,6 +100,7 @@ class Api:
 
     async def _list(self, request, target, _body):
         query = request.query
+        self._check_options(query, is_watch=False)
         version, objects = self._shown(target)
         after = None
         if query.get('continue'):
@@ -128,8 +129,26 @@ class Api:
         return 200, {'kind': target.resource.kind + 'List', 'apiVersion': target.resource.api_version,
                      'metadata': metadata, 'items': plain}
 
+    def _check_options(self, query, is_watch):
+        """What upstream's validation of ListOptions says about streamed lists."""
+        initial, match = 'sendInitialEvents' in query, query.get('resourceVersionMatch', '')
+        rules = (
+            (is_watch and initial and match != 'NotOlderThan', 'resourceVersionMatch',
+             'sendInitialEvents requires setting resourceVersionMatch to NotOlderThan'),
+            (is_watch and initial and not self.server.watch_list, 'sendInitialEvents',
+             'sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled'),
+            (is_watch and match and not initial, 'resourceVersionMatch',
+             'resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided'),
+            (not is_watch and initial, 'sendInitialEvents', 'sendInitialEvents is forbidden for list'),
+        )
+        wrong = [f'{field}: Forbidden: {text}' for is_wrong, field, text in rules if is_wrong]
+        if wrong:
+            text = wrong[0] if len(wrong) == 1 else f'[{", ".join(wrong)}]'
+            raise ApiError(422, f'ListOptions.meta.k8s.io "" is invalid: {text}')
+
     async def _watch(self, request, target):
         query = request.query
+        self._check_options(query, is_watch=True)
         text = query.get('resourceVersion', '')
         initial = request.flag('sendInitialEvents')
         since = None if text in ('', '0') or initial else int(text)

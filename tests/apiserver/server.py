@@ -45,7 +45,7 @@ class Server:
         self.records = collections.deque(maxlen=KEPT_RECORDS)
         # settings that tests change
         self.approve, self.certificate_seconds, self.token_seconds = approve, None, None
-        self.page_limit, self.bookmark_seconds = 0, 5.0
+        self.page_limit, self.bookmark_seconds, self.watch_list = 0, 5.0, True
         self.in_thread = api.in_thread
         self._listener, self._connections, self._tasks = None, set(), set()
         self._loop = asyncio.new_event_loop()

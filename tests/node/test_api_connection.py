@@ -11,16 +11,14 @@ except ImportError:
     HAS_HTTP2 = False
 
 
-class Connection(JoinedCase):
-    """An agent with many watches. Nothing here needs a container to run."""
+class WatchingCase(JoinedCase):
+    """A node, and pods of it that an agent sees. Nothing here needs a container to run."""
 
     start = False
-    pods = 40
 
     def setUp(self):
         super().setUp()
         self.cluster.create({'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': self.cluster.node}}, None)
-        self.agent.launch()
 
     def create_pod(self, name, config_map):
         """A pod of this node that waits for a ConfigMap which does not exist."""
@@ -31,6 +29,38 @@ class Connection(JoinedCase):
     def wait_pod_is_seen(self, name):
         """Wait until the agent knows a pod."""
         self.agent.wait(f'pod {name} is seen', lambda: f'ADD source=api pod=default/{name} ' in self.agent.text(), deadline=120)
+
+
+class Lists(WatchingCase):
+    """How lists are asked for."""
+
+    def test_lists_are_streamed_where_the_server_has_that_and_paged_otherwise(self):
+        """With the gate WatchListClient: streams on a server with WatchList, pages on one without."""
+        self.agent.changes['featureGates'] = {'WatchListClient': True}
+        self.server.page_limit = 1
+        for number, on in enumerate((True, False)):
+            self.server.watch_list = on
+            self.create_pod(f'early-{number}', 'cm')
+            begin = len(self.server.requests())
+            self.agent.launch()
+            self.wait_pod_is_seen(f'early-{number}')
+            self.create_pod(f'late-{number}', 'cm')
+            self.wait_pod_is_seen(f'late-{number}')
+            asked = [row for row in self.server.requests()[begin:] if '/api/v1/pods?' in row['uri']]
+            lists = [row for row in asked if row['verb'] == 'list']
+            self.assertTrue(any('sendInitialEvents=true' in row['uri'] for row in asked), asked)
+            self.assertEqual(len(lists), 0 if on else len(self.server.objects('pods')) - 1, asked)
+            self.agent.stop()
+
+
+class Connection(WatchingCase):
+    """An agent with many watches."""
+
+    pods = 40
+
+    def setUp(self):
+        super().setUp()
+        self.agent.launch()
 
     def watches(self):
         """How many ConfigMaps have been watched."""

@@ -263,6 +263,22 @@ class Versions(ServerCase):
         self.assertEqual(rows[1]['object']['metadata']['annotations'], {'k8s.io/initial-events-end': 'true'})
         self.assertEqual(rows[2]['object']['metadata']['resourceVersion'], pod['metadata']['resourceVersion'])
 
+    def test_streamed_lists(self):
+        """A list is streamed when that is on and asked for as it must be; otherwise it is refused as upstream does."""
+        streamed = f'{self.PODS}?watch=1&allowWatchBookmarks=true&sendInitialEvents=true'
+        for on, query, text in (
+                (False, '&resourceVersionMatch=NotOlderThan', 'unless the WatchList feature gate is enabled'),
+                (True, '', 'requires setting resourceVersionMatch to NotOlderThan')):
+            self.server.watch_list = on
+            code, status = self.admin('GET', streamed + query)
+            self.assertEqual((code, status['reason']), (422, 'Invalid'))
+            self.assertIn(text, status['message'])
+        self.assertEqual(self.admin('GET', f'{self.PODS}?sendInitialEvents=true')[0], 422)
+        pod = self.create()
+        version = pod['metadata']['resourceVersion']
+        rows = self.admin.watch(f'{streamed}&resourceVersionMatch=NotOlderThan&resourceVersion={version}')
+        self.assertEqual([next(rows)['type'] for _ in range(2)], ['ADDED', 'BOOKMARK'])
+
     def test_pages(self):
         """A long list comes in pages."""
         for name in 'abcde':
