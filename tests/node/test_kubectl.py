@@ -12,7 +12,10 @@ import unittest
 from lab import pods, system
 from lab.case import LabCase
 from lab.cluster import Cluster, JoinedAgent
+from lab.kubectl import Kubectl, debian_program
+from lab.system import LabError
 
+READ_A_LINE = 'read line; echo got $line; ' + pods.FOREVER
 LINES = 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2; ' + pods.FOREVER
 
 
@@ -39,6 +42,65 @@ class KubectlCase(LabCase):
         """A pod that is ready."""
         self.cluster.create(pods.pod(name, script, nodeName=self.cluster.node, automountServiceAccountToken=False, **options))
         self.agent.wait_api_ready(name)
+
+    # what every kubectl must be able to do; `words` choose the container
+
+    def check_exec(self, pod, *words):
+        """exec with stdin, both outputs and the exit code."""
+        exec_in = ('exec', pod, *words)
+        self.assertEqual(self.kubectl(*exec_in, '--', 'echo', 'a  b'), 'a  b\n')
+        self.assertEqual(self.kubectl(*exec_in, '-i', '--', 'cat', stdin='hello\nworld\n'), 'hello\nworld\n')
+        done = self.kubectl.run(*exec_in, '--', 'sh', '-c', 'echo out; echo err >&2; exit 7')
+        self.assertEqual((done.returncode, done.stdout), (7, 'out\n'))
+        self.assertIn('err\n', done.stderr)
+
+    def check_attach(self, pod, *words):
+        """attach to a container that runs READ_A_LINE."""
+        process = subprocess.Popen(self.kubectl.command('attach', '-i', pod, *words), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.kubectl.environment(), text=True)
+        self.addCleanup(process.stdout.close)
+        process.stdin.write('hello\n')
+        process.stdin.flush()
+        self.assertEqual(process.stdout.readline(), 'got hello\n')
+        process.stdin.close()
+        process.kill()
+        process.wait()
+
+    def check_copy(self, pod, mebibytes, *words):
+        """cp of a file there and back."""
+        place = pathlib.Path(tempfile.mkdtemp(prefix='cubelet-cp-', dir='/tmp'))
+        self.addCleanup(system.run, 'rm', '-rf', place)
+        content = os.urandom(1 << 20) * mebibytes
+        (place / 'there').write_bytes(content)
+        self.kubectl('cp', *words, place / 'there', f'{pod}:/tmp/file', timeout=300)
+        self.kubectl('cp', *words, f'{pod}:/tmp/file', place / 'back', timeout=300)
+        self.assertEqual(hashlib.sha256((place / 'back').read_bytes()).hexdigest(), hashlib.sha256(content).hexdigest())
+
+    def check_forward(self, pod, count):
+        """port-forward of so many connections at once to nginx."""
+        process = subprocess.Popen(self.kubectl.command('port-forward', pod, ':80'), stdout=subprocess.PIPE, text=True,
+                                   stderr=subprocess.STDOUT, env=self.kubectl.environment())
+        self.addCleanup(process.stdout.close)
+        self.addCleanup(process.wait)
+        self.addCleanup(process.kill)
+        port = int(re.search(r'127\.0\.0\.1:(\d+)', process.stdout.readline())[1])
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        results = []
+
+        def fetch():
+            with socket.create_connection(('127.0.0.1', port), 30) as connection:
+                connection.settimeout(60)
+                connection.sendall(b'GET / HTTP/1.0\r\n\r\n')
+                answer = b''
+                while got := connection.recv(65536):
+                    answer += got
+            results.append(b'Welcome to nginx' in answer)
+        threads = [threading.Thread(target=fetch) for _ in range(count)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertEqual(results, [True] * count)
 
 
 class Logs(KubectlCase):
@@ -67,11 +129,7 @@ class Exec(KubectlCase):
 
     def test_exec(self):
         self.start_pod('exec')
-        self.assertEqual(self.kubectl('exec', 'exec', '--', 'echo', 'a  b'), 'a  b\n')
-        self.assertEqual(self.kubectl('exec', '-i', 'exec', '--', 'cat', stdin='hello\nworld\n'), 'hello\nworld\n')
-        done = self.kubectl.run('exec', 'exec', '--', 'sh', '-c', 'echo out; echo err >&2; exit 7')
-        self.assertEqual((done.returncode, done.stdout), (7, 'out\n'))
-        self.assertIn('err\n', done.stderr)
+        self.check_exec('exec')
 
     def test_exec_with_a_terminal(self):
         self.start_pod('tty')
@@ -82,16 +140,8 @@ class Exec(KubectlCase):
         self.assertIn('33 77', done.stdout)  # the window's size has come through
 
     def test_attach(self):
-        self.start_pod('attach', 'read line; echo got $line; ' + pods.FOREVER, container={'stdin': True})
-        process = subprocess.Popen(self.kubectl.command('attach', '-i', 'attach'), stdin=subprocess.PIPE,
-                                   stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=self.kubectl.environment(), text=True)
-        self.addCleanup(process.stdout.close)
-        process.stdin.write('hello\n')
-        process.stdin.flush()
-        self.assertEqual(process.stdout.readline(), 'got hello\n')
-        process.stdin.close()
-        process.kill()
-        process.wait()
+        self.start_pod('attach', READ_A_LINE, container={'stdin': True})
+        self.check_attach('attach')
 
     def descriptors(self):
         """How many files and sockets the agent has open."""
@@ -113,14 +163,8 @@ class Exec(KubectlCase):
 
     def test_copy_100_mib_both_ways(self):
         self.start_pod('copy')
-        place = pathlib.Path(tempfile.mkdtemp(prefix='cubelet-cp-', dir='/tmp'))
-        self.addCleanup(system.run, 'rm', '-rf', place)
-        content = os.urandom(1 << 20) * 100
-        (place / 'there').write_bytes(content)
         before = self.agent.rss_kib()
-        self.kubectl('cp', place / 'there', 'copy:/tmp/file', timeout=300)
-        self.kubectl('cp', 'copy:/tmp/file', place / 'back', timeout=300)
-        self.assertEqual(hashlib.sha256((place / 'back').read_bytes()).hexdigest(), hashlib.sha256(content).hexdigest())
+        self.check_copy('copy', 100)
         self.assertLess(self.agent.grown_kib(before), 8192)
 
 
@@ -129,29 +173,29 @@ class Forward(KubectlCase):
 
     def test_many_connections(self):
         self.start_pod('web', None, image=pods.NGINX)
-        process = subprocess.Popen(self.kubectl.command('port-forward', 'web', ':80'), stdout=subprocess.PIPE, text=True,
-                                   stderr=subprocess.STDOUT, env=self.kubectl.environment())
-        self.addCleanup(process.stdout.close)
-        self.addCleanup(process.wait)
-        self.addCleanup(process.kill)
-        port = int(re.search(r'127\.0\.0\.1:(\d+)', process.stdout.readline())[1])
-        threading.Thread(target=process.stdout.read, daemon=True).start()
-        results = []
+        self.check_forward('web', 50)
 
-        def fetch():
-            with socket.create_connection(('127.0.0.1', port), 30) as connection:
-                connection.settimeout(60)
-                connection.sendall(b'GET / HTTP/1.0\r\n\r\n')
-                answer = b''
-                while got := connection.recv(65536):
-                    answer += got
-            results.append(b'Welcome to nginx' in answer)
-        threads = [threading.Thread(target=fetch) for _ in range(50)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        self.assertEqual(results, [True] * 50)
+
+class Debian(KubectlCase):
+    """The kubectl of Debian's package, 1.20: it speaks SPDY where younger ones speak WebSocket."""
+
+    def test_streams(self):
+        try:
+            self.kubectl = Kubectl(self.cluster.admin, debian_program())
+        except LabError as error:
+            self.skipTest(f"Debian's kubectl cannot be had here: {error}")
+        self.assertIn('1.20.', self.kubectl('version', '--client', '--short'))
+        web = {'name': 'web', 'image': pods.NGINX, 'imagePullPolicy': 'Never'}
+        pod = pods.pod('old', 'for i in 1 2 3 4 5; do echo line $i; done; ' + READ_A_LINE, container={'stdin': True},
+                       nodeName=self.cluster.node, automountServiceAccountToken=False)
+        pod['spec']['containers'].append(web)
+        self.cluster.create(pod)
+        self.agent.wait_api_ready('old')
+        self.assertEqual(self.kubectl('logs', 'old', '-c', 'main', '--tail=2'), 'line 4\nline 5\n')
+        self.check_exec('old', '-c', 'main')
+        self.check_copy('old', 2, '-c', 'main')
+        self.check_forward('old', 10)
+        self.check_attach('old', '-c', 'main')
 
 
 if __name__ == '__main__':

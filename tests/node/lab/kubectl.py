@@ -1,8 +1,11 @@
 """kubectl, as a user calls it."""
+import contextlib
 import json
 import os
+import pathlib
 import shutil
 import subprocess
+import tempfile
 
 from . import system
 from .system import LabError
@@ -14,17 +17,27 @@ def program():
 
 
 def debian_program():
-    """The kubectl of Debian's package kubernetes-client, not installed but unpacked."""
+    """The kubectl of Debian's package kubernetes-client, not installed but unpacked: /usr/bin/kubectl stays what it is."""
     place = system.BUILD / 'kubectl-debian'
     found = place / 'usr/bin/kubectl'
     if not found.exists():
-        place.mkdir(parents=True, exist_ok=True)
-        system.run('apt-get', 'download', 'kubernetes-client', cwd=place)
-        for package in place.glob('*.deb'):
-            system.run('dpkg', '-x', package, place)
+        with tempfile.TemporaryDirectory(dir=system.BUILD) as fresh:
+            _download(fresh)
+            for package in pathlib.Path(fresh).glob('*.deb'):
+                system.run('dpkg', '-x', package, pathlib.Path(fresh, 'unpacked'))
+            with contextlib.suppress(OSError):  # another test was faster
+                os.rename(pathlib.Path(fresh, 'unpacked'), place)
     if not found.exists():
-        raise LabError('there is no kubectl, and the package kubernetes-client has none')
+        raise LabError('the package kubernetes-client has no usr/bin/kubectl')
     return str(found)
+
+
+def _download(place):
+    try:
+        system.run('apt-get', 'download', 'kubernetes-client', cwd=place)
+    except LabError:  # the lists are not there, or older than the package
+        system.run('apt-get', 'update', '-qq')
+        system.run('apt-get', 'download', 'kubernetes-client', cwd=place)
 
 
 class Kubectl:
