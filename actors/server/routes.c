@@ -14,6 +14,18 @@
 /* When a route is there; else the next one that fits. */
 typedef enum { ALWAYS, IF_DEBUGGING, UNLESS_DEBUGGING } condition_t;
 
+/* Sends a client on to the same path with a slash, as Go's ServeMux does it. */
+static void
+serve_with_slash (exchange_t *exchange)
+{
+    const char *query = evhttp_uri_get_query (evhttp_request_get_evhttp_uri (exchange->http));
+    OWNED (free_text)
+    char *to =
+        text_format ("%s/%s%s", exchange_path (exchange), query ? "?" : "", query ? query : "");
+    exchange_add_header (exchange, "Location", to);
+    exchange_reply (exchange, HTTP_MOVEPERM, TEXT_PLAIN, "", 0);
+}
+
 /* Every path that is served. One that ends with "/" stands for all below it; the longest that fits
    counts, and of equals the first. Source: reference/node-and-server.md 4. */
 static const struct {
@@ -51,6 +63,8 @@ static const struct {
     { "/runningpods/", GET, PORTS_FULL, IF_DEBUGGING, serve_running_pods },
     { "/checkpoint/", POST, PORTS_FULL, IF_DEBUGGING, serve_checkpoint },
     { "/logs/", GET, PORTS_FULL, IF_DEBUGGING, serve_system_logs },
+    { "/logs", ANY_METHOD, PORTS_MOST, ALWAYS, serve_with_slash },
+    { "/runningpods", ANY_METHOD, PORTS_MOST, ALWAYS, serve_with_slash },
     { "/configz", GET, PORTS_FULL, IF_DEBUGGING, serve_configz },
     { "/statusz", GET, PORTS_FULL, IF_DEBUGGING, serve_statusz },
     { "/flagz", GET, PORTS_FULL, IF_DEBUGGING, serve_flagz },

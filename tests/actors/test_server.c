@@ -281,6 +281,8 @@ static const struct {
       "Debug endpoints are disabled.\n" },
     { "GET", "/containerLogs/default/web/main", "HTTP/1.1 405 Method Not Allowed\n",
       "Debug endpoints are disabled.\n" },
+    { "GET", "/logs?a=b", "HTTP/1.1 301 Moved Permanently\nLocation: /logs/?a=b\n", "" },
+    { "GET", "/runningpods", "HTTP/1.1 301 Moved Permanently\nLocation: /runningpods/\n", "" },
 };
 
 static void

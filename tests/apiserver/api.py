@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 import time
+import urllib.parse
 
 from . import auth, cluster, defaults, errors, merge_keys, patch, pods, proxy, protobuf, selection, signing, tables
 from .errors import ApiError
@@ -14,10 +15,11 @@ from .wire import encode
 VERBS = {'POST': 'create', 'PUT': 'update', 'PATCH': 'patch', 'DELETE': 'delete', 'GET': 'get'}
 PROXIED = ('log', 'exec', 'attach', 'portforward', 'proxy')
 BOOKMARK_SECONDS = 10
+SAFE_IN_PATH = "/:@!$&'()*+,;=~"
 
 
 class Target:
-    """What a path names: resource, namespace, name, subresource and what follows it."""
+    """What a path names: resource, namespace, name, subresource."""
 
     def __init__(self, path, query, method):
         words = path.strip('/').split('/')
@@ -36,7 +38,6 @@ class Target:
             raise ApiError(404, 'the server could not find the requested resource')
         self.name = words[1] if len(words) > 1 else None
         self.subresource = words[2] if len(words) > 2 else ''
-        self.rest = '/'.join(words[3:])
         if self.subresource and self.subresource not in self.resource.subresources:
             raise ApiError(404, 'the server could not find the requested resource')
         self.verb = VERBS.get(method, method.lower())
@@ -435,13 +436,17 @@ class Api:
 
     async def _proxy(self, request, target):
         if target.resource.full == 'nodes':
-            path = '/' + target.rest + (f'?{request.raw_query}' if request.raw_query else '')
-            return await self.server.proxy.run(request, target.name, path)
+            prefix = f'/api/v1/nodes/{target.name}/proxy'
+            path = urllib.parse.quote(request.path[len(prefix):] or '/', SAFE_IN_PATH)
+            query = f'?{request.raw_query}' if request.raw_query else ''
+            return await self.server.proxy.run(request, target.name, path + query, prefix)
         pod = self.store.get(target.resource, target.namespace, target.name)
         node = pod['spec'].get('nodeName')
         if not node:
             raise ApiError(400, f'pod {target.name} does not have a host assigned')
-        return await self.server.proxy.run(request, node, proxy.pod_target(pod, target.subresource, request))
+        path = proxy.pod_target(pod, target.subresource, request)
+        pass_on = self.server.proxy.log if target.subresource == 'log' else self.server.proxy.run
+        return await pass_on(request, node, path)
 
 
 async def in_thread(function, *arguments):

@@ -17,6 +17,7 @@ from lab import pods as shapes
 from lab import system
 from lab.cluster import Cluster
 from lab.kubectl import Kubectl
+from lab.node_api import Refused
 from traces import compare
 
 from apiserver import cluster as controllers  # lab.cluster makes tests/ importable
@@ -558,7 +559,7 @@ class Proxied(ServerCase):
 
     def setUp(self):
         super().setUp()
-        kubelet = FakeKubelet(self.server)
+        kubelet = self.kubelet = FakeKubelet(self.server)
         self.addCleanup(kubelet.socket.close)
         self.cluster.create({'apiVersion': 'v1', 'kind': 'Node', 'metadata': {'name': 'lab-node'}, 'status': {
             'addresses': [{'type': 'InternalIP', 'address': '127.0.0.1'}],
@@ -572,8 +573,25 @@ class Proxied(ServerCase):
                          'GET /containerLogs/default/a/main?tailLines=3 HTTP/1.1 kube-apiserver-kubelet-client\n')
         self.assertEqual(kubectl('get', '--raw', '/api/v1/nodes/lab-node/proxy/stats/summary?only_cpu_and_memory=true'),
                          'GET /stats/summary?only_cpu_and_memory=true HTTP/1.1 kube-apiserver-kubelet-client\n')
+        for name in ('lab-node', f'lab-node:{self.kubelet.port}', f'https:lab-node:{self.kubelet.port}'):
+            self.assertEqual(kubectl('get', '--raw', f'/api/v1/nodes/{name}/proxy/logs/a%20b/'),
+                             'GET /logs/a%20b/ HTTP/1.1 kube-apiserver-kubelet-client\n')
+        self.assertIn('error dialing backend', kubectl.fails('get', '--raw', '/api/v1/nodes/lab-node:1/proxy/pods'))
         self.assertIn('not valid', kubectl.fails('logs', 'a', '-c', 'other'))
         self.assertIn('forbidden', json.dumps(self.node()('GET', '/api/v1/nodes/lab-node/proxy/pods')[1]))
+
+    def test_logs_over_websockets(self):
+        """In the protocols that a kube-apiserver has for them; others are refused."""
+        text = b'GET /containerLogs/default/a/main HTTP/1.1 kube-apiserver-kubelet-client\n'
+        for protocol, expected in (('binary.k8s.io', text), ('base64.binary.k8s.io', base64.b64encode(text)),
+                                   ('other, binary.k8s.io', text)):
+            with self.cluster.websocket('/api/v1/namespaces/default/pods/a/log?container=main', protocol) as stream:
+                self.assertIn(f'Sec-WebSocket-Protocol: {protocol.split()[-1]}', stream.head.decode())
+                self.assertEqual(b''.join(stream), expected)
+        for path, protocol, code in (('a/log', 'channel.k8s.io', '403'), ('b/log', 'binary.k8s.io', '404'),
+                                     ('a/log?container=x', 'binary.k8s.io', '400')):
+            with self.assertRaisesRegex(Refused, f'HTTP/1.1 {code} '):
+                self.cluster.websocket('/api/v1/namespaces/default/pods/' + path, protocol)
 
     def test_top(self):
         """`kubectl top` shows what the node's metrics say."""

@@ -1,5 +1,7 @@
 """kubectl against a joined node: logs, exec, attach, cp and port-forward, through an API server."""
+import base64
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -174,6 +176,43 @@ class Forward(KubectlCase):
     def test_many_connections(self):
         self.start_pod('web', None, image=pods.NGINX)
         self.check_forward('web', 50)
+
+
+class Direct(KubectlCase):
+    """What upstream's conformance tests ask of the API without kubectl, in their words."""
+
+    def test_conformance_requests(self):
+        self.start_pod('direct', 'echo container is alive; ' + pods.FOREVER)
+        with self.subTest('should support retrieving logs from the container over websockets'):
+            self.agent.wait('the log is written', lambda: self.log('binary.k8s.io') == b'container is alive\n')
+            self.assertEqual(base64.b64decode(self.log('base64.binary.k8s.io')), b'container is alive\n')
+        with self.subTest('should support remote command execution over websockets'):
+            query = 'stderr=1&stdout=1&container=main&command=echo&command=remote+execution+test'
+            for protocol, status in (('channel.k8s.io', None), ('v4.channel.k8s.io', b'"status":"Success"')):
+                said = [message for message in self.stream('exec?' + query, protocol) if len(message) > 1]
+                self.assertEqual(b''.join(message[1:] for message in said if message[0] == 1), b'remote execution test\n')
+                # upstream's test takes anything on another channel for a failure
+                self.assertEqual([message[0] for message in said if message[0] != 1], [3] if status else [])
+                self.assertTrue(status is None or status in said[-1])
+            coded = self.stream('exec?' + query, 'base64.channel.k8s.io')
+            self.assertIn('1' + base64.b64encode(b'remote execution test\n').decode(), [text.decode() for text in coded])
+        for name in (self.cluster.node, f'{self.cluster.node}:{self.agent.tls_port}'):
+            with self.subTest('should proxy logs on node', node=name):
+                self.assertIn('<a href=', self.kubectl('get', '--raw', f'/api/v1/nodes/{name}/proxy/logs/'))
+                for path in ('logs', 'runningpods', 'runningpods/', 'pods', 'configz', 'healthz', 'stats/summary', 'metrics'):
+                    self.assertTrue(self.kubectl('get', '--raw', f'/api/v1/nodes/{name}/proxy/{path}'), path)
+        with self.subTest('should be submitted and removed'):  # asks the kubelet itself until the pod is gone
+            listed = json.loads(self.kubectl('get', '--raw', f'/api/v1/nodes/{self.cluster.node}:{self.agent.tls_port}/proxy/pods'))
+            self.assertEqual([item['metadata']['name'] for item in listed['items']], ['direct'])
+
+    def stream(self, rest, protocol):
+        """The messages of a WebSocket to its end."""
+        with self.cluster.websocket('/api/v1/namespaces/default/pods/direct/' + rest, protocol) as stream:
+            return list(stream)
+
+    def log(self, protocol):
+        """The log over a WebSocket."""
+        return b''.join(self.stream('log?container=main', protocol))
 
 
 class Debian(KubectlCase):

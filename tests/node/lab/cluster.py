@@ -4,6 +4,8 @@ import ipaddress
 import json
 import pathlib
 import shutil
+import socket
+import ssl
 import sys
 import tempfile
 
@@ -11,6 +13,7 @@ from . import pods as shapes
 from . import system
 from .agent import NODE, Agent
 from .kubectl import Kubectl
+from .node_api import WebSocket
 from .system import wait_for
 
 sys.path.insert(0, str(system.REPOSITORY / 'tests'))
@@ -40,6 +43,14 @@ class Cluster:
         """kubectl as an administrator."""
         self._kubectl = self._kubectl or Kubectl(self.admin)
         return self._kubectl
+
+    def websocket(self, path, protocol):
+        """An open WebSocket of an administrator."""
+        context = ssl.create_default_context(cafile=self.server.authority.certificate)
+        key, certificate = self.server.as_user('admin', 'system:masters')
+        context.load_cert_chain(certificate, key)
+        connection = socket.create_connection(('127.0.0.1', self.server.port), system.DEADLINE)
+        return WebSocket(context.wrap_socket(connection, server_hostname='127.0.0.1'), path, protocol)
 
     def close(self):
         """The end of it."""

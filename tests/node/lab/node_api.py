@@ -102,6 +102,7 @@ class WebSocket:
             head += got
         self.head, _, self.rest = head.partition(b'\r\n\r\n')
         if not self.head.startswith(b'HTTP/1.1 101'):
+            connection.close()
             raise Refused(head.decode(errors='replace'))
 
     def __enter__(self):
