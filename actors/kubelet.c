@@ -93,6 +93,11 @@ warn_of_what_is_missing (const kubelet_options_t *options)
     if (is_standalone && (!path || !path[0]) && (!url || !url[0]))
         LOG_WARNING ("No pods will run: set --kubeconfig to join a cluster, staticPodPath in the "
                      "configuration file, or --pod-manifest-path");
+    const char *mode = options->config.authorization.mode;
+    if (is_standalone && options->config.enable_server && strcmp (mode, "Webhook") == 0)
+        LOG_WARNING ("Nobody is let in over TLS: authorization.mode is Webhook by default, which "
+                     "needs an API server to ask. Set it to AlwaysAllow for who has a certificate "
+                     "of authentication.x509.clientCAFile");
 }
 
 /* The exec credential plugins, when both flags are there, as upstream. */

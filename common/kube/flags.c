@@ -607,7 +607,9 @@ kubelet_options_new (int argc, const char *const *argv, fault_t *fault)
     config_sources_t sources = { .file = self->config_file,
                                  .dir = self->config_dir,
                                  .flags = &parse.config,
-                                 .flag_of = flag_of };
+                                 .flag_of = flag_of,
+                                 .is_standalone =
+                                     !self->kubeconfig && !self->bootstrap_kubeconfig };
     if (check_options (self, fault) < 0
         || kubelet_config_read (&sources, self->tree, &self->config, fault) < 0)
         return NULL;

@@ -394,6 +394,27 @@ merge_all (const reading_t *reading, const config_sources_t *sources, node_t *me
         add_default_thresholds (reading->tree, merged, defaults.eviction_hard);
 }
 
+#define NEEDS_API_SERVER                                                                           \
+    "needs an API server to ask, and there is none without --kubeconfig or "                       \
+    "--bootstrap-kubeconfig: "
+
+/* Upstream does not start without an API server while a webhook is on, by its default or not. Here
+   defaults may stay (root is served on the socket all the same); what somebody has set has to work.
+ */
+static int
+check_webhooks (const node_t *merged, fault_t *fault)
+{
+    const node_t *authentication = node_at (merged, "authentication", "webhook", "enabled", NULL);
+    const node_t *mode = node_at (merged, "authorization", "mode", NULL);
+    if (node_as_bool (authentication, false))
+        return fault_set (fault, FAULT_INVALID,
+                          "authentication.webhook.enabled: " NEEDS_API_SERVER "set it to false");
+    if (strcmp (node_as_text (mode, ""), "Webhook") == 0)
+        return fault_set (fault, FAULT_INVALID,
+                          "authorization.mode: Webhook " NEEDS_API_SERVER "set it to AlwaysAllow");
+    return 0;
+}
+
 int
 kubelet_config_read (const config_sources_t *sources, tree_t *tree, kubelet_config_t *out,
                      fault_t *fault)
@@ -407,7 +428,8 @@ kubelet_config_read (const config_sources_t *sources, tree_t *tree, kubelet_conf
     node_t *merged = tree_alloc (tree, sizeof *merged);
     merge_all (&reading, sources, merged);
     if (kubelet_config_decode (merged, tree, out, fault) < 0
-        || kubelet_config_check (out, fault) < 0)
+        || kubelet_config_check (out, fault) < 0
+        || (sources->is_standalone && out->enable_server && check_webhooks (merged, fault) < 0))
         return blame (&reading, sources, fault);
     return 0;
 }

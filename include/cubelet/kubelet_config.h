@@ -212,6 +212,7 @@ typedef struct {
     const char *dir;     // --config-dir: *.conf in and below it, in name order
     const node_t *flags; // a partial configuration from the command line, wins over the files
     const char *(*flag_of) (const char *path); // "--port" for "port", NULL for none; for faults
+    bool is_standalone; // no API server: what asks one for webhooks is refused
 } config_sources_t;
 
 /* Reads, merges and checks a configuration. Files hold one YAML or JSON document each; a drop-in

@@ -226,6 +226,11 @@ mistakes_are_named_with_the_flag (void **state)
           "[node-role.kubernetes.io/x]" },
         { "--cloud-provider aws", "unsupported value \"aws\" for \"--cloud-provider\" flag" },
         { "--config /nowhere", "cannot read /nowhere: No such file or directory" },
+        { "--authorization-mode Webhook",
+          "--authorization-mode: authorization.mode: Webhook needs an API server to ask, and there "
+          "is none without --kubeconfig or --bootstrap-kubeconfig: set it to AlwaysAllow" },
+        { "--authentication-token-webhook",
+          "--authentication-token-webhook: authentication.webhook.enabled: needs an API server" },
         { "--start-window=-1", "--start-window must not be negative" },
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
@@ -235,6 +240,23 @@ mistakes_are_named_with_the_flag (void **state)
         if (options || strncmp (fault.text, ROWS[i].problem, strlen (ROWS[i].problem)) != 0)
             fail_msg ("%s\n  expected: %s\n  got:      %s", ROWS[i].line, ROWS[i].problem,
                       fault.text);
+    }
+}
+
+static void
+webhooks_need_an_api_server_or_no_server (void **state)
+{
+    (void) state;
+    static const char *const LINES[] = {
+        "", // the defaults are webhooks
+        "--kubeconfig /k --authorization-mode Webhook --authentication-token-webhook",
+        "--bootstrap-kubeconfig /b --authorization-mode Webhook",
+        "--enable-server=false --authorization-mode Webhook --authentication-token-webhook",
+        "--authorization-mode AlwaysAllow --authentication-token-webhook=false",
+    };
+    for (size_t i = 0; i < COUNT_OF (LINES); i++) {
+        OWNED (kubelet_options_destroy) kubelet_options_t *options = read_good (LINES[i]);
+        assert_non_null (options);
     }
 }
 
@@ -295,6 +317,7 @@ main (void)
         cmocka_unit_test (kubeadms_flags_are_accepted),
         cmocka_unit_test (flags_win_over_the_file),
         cmocka_unit_test (mistakes_are_named_with_the_flag),
+        cmocka_unit_test (webhooks_need_an_api_server_or_no_server),
         cmocka_unit_test (allowed_labels_pass),
         cmocka_unit_test (help_fits_on_a_terminal_and_names_every_flag_once),
         cmocka_unit_test (the_version_is_upstreams_and_ours),
