@@ -157,6 +157,20 @@ plan_newest (const planner_t *self, const container_t *container)
 
 // ---- the order of it all ----
 
+/* A kill of the whole pod goes on until nothing runs, even when what ended meanwhile would now
+   change the verdict: a sidecar that was stopped first is not started again. */
+static bool
+is_pod_kill_on_its_way (const planner_t *self)
+{
+    const container_seen_t *instance;
+    for (size_t i = 0; (instance = pod_seen_container_at (self->seen, i)); i++) {
+        const instance_local_t *known = plan_instance (self, instance->id);
+        if (known->is_killing && known->is_pod_kill && plan_is_alive (self, instance))
+            return true;
+    }
+    return false;
+}
+
 /* A pod that is not being stopped (6). */
 static void
 plan_sync (planner_t *self)
@@ -169,6 +183,7 @@ plan_sync (planner_t *self)
         plan_kill_pod (self, no_override);
     else {
         self->sandbox = pod_seen_sandbox_at (self->seen, 0);
+        self->is_pod_kill = is_pod_kill_on_its_way (self);
         plan_ephemeral (self);
         if (plan_init (self))
             plan_regular (self);

@@ -26,6 +26,8 @@ static const char GATED_LAST[] =
     POD ("'initContainers':[" SIDECAR ("side", ",'startupProbe':" PROBE) "]," MAIN);
 static const char SIDE_NEVER[] =
     POD ("'restartPolicy':'Never','initContainers':[" SIDECAR ("side", "") "]," MAIN);
+static const char TWO_SIDES_NEVER[] = POD (
+    "'restartPolicy':'Never','initContainers':[" SIDECAR ("x", "") "," SIDECAR ("y", "") "]," MAIN);
 static const char TWO_SIDES[] =
     POD ("'initContainers':[" SIDECAR ("x", "") "," SIDECAR ("y", "") "]," MAIN);
 static const char EPHEMERAL[] = POD ("'initContainers':[{'name':'a','image':'a'}],'"
@@ -127,6 +129,10 @@ static const world_row_t SIDECARS[] = {
       "wake 101" },
     { "all done: sidecars do not keep the pod alive", SIDE_NEVER,
       IMAGES "side s0 running; main m exited", "kill(s0 30: Stopping container side) stop(s0 30)" },
+    { "all done: a sidecar that was stopped first is not started again", TWO_SIDES_NEVER,
+      IMAGES "x x0 running; y y0 exited; main m exited; killing x0 30 99 pod", "stop(x0 29)" },
+    { "all done: nor while the last one is being stopped", TWO_SIDES_NEVER,
+      IMAGES "x x0 running; y y0 exited; main m exited; killing x0 30 99 pod; stopping x0", "" },
     { "a failed postStart hook of a sidecar kills it", SIDE_INIT,
       IMAGES "side s0 running; hook-failed s0; init i0 running",
       "kill(s0 30 restart: FailedPostStartHook) stop(s0 30)" },
