@@ -428,6 +428,7 @@ api_watcher_args (const launch_t *launch, tree_t *tree)
     node_set_text (tree, &args, "checkpoints", launch->checkpoint_dir);
     node_set_text (tree, &args, "key_file", launch->offline_key_file);
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
+    node_set_text (tree, &args, "detection", launch->config->change_detection_strategy);
     node_set_bool (tree, &args, "streams_lists",
                    kubelet_config_gate (launch->config, "WatchListClient", false));
     return args;

@@ -8,7 +8,8 @@
    away when the agent starts.
 
    Arguments: {"kubeconfig": path, "certificate": path?, "node_name": text, "qps": int, "burst":
-   int, "streams_lists": bool?, "checkpoints": path?, "key_file": path?}. */
+   int, "streams_lists": bool?, "detection": "Watch", "Cache" or "Get", "checkpoints": path?,
+   "key_file": path?}. */
 #include "api_watcher.h"
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
@@ -71,6 +72,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->keeper = keeper;
     self->node_name = text_copy (node_get_text (args, "node_name", ""));
+    self->detection = change_detection_of (node_get_text (args, "detection", NULL));
     self->streams = node_get_bool (args, "streams_lists", false);
     api_connection_options_t options = {
         .kubeconfig = node_get_text (args, "kubeconfig", ""),

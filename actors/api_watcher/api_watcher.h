@@ -2,6 +2,7 @@
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/api_connection.h"
+#include "cubelet/object_cache.h"
 #include "list_watch.h"
 #include <czmq.h>
 
@@ -13,6 +14,7 @@ struct watcher {
     api_connection_t *connection;
     char *node_name;
     bool streams; // lists come as streams where the server has them
+    change_detection_t detection;
     list_watch_t *node;
     list_watch_t *pods; // NULL until the Node has been read once
     list_watch_t *services;
@@ -41,6 +43,9 @@ void cluster_stop (watcher_t *self);
 
 /* Tells `to` (NULL: everybody who needs it) what the API server has as our Node. */
 void node_send (watcher_t *self, const char *to);
+
+/* How long a ConfigMap or Secret that was read counts (object_ttl_ms). */
+int64_t cluster_object_ttl_ms (watcher_t *self);
 
 actor_handle_fn cluster_on_service_list;
 

@@ -34,6 +34,15 @@ node_send (watcher_t *self, const char *to)
             actor_send (self->actor, NODE_READERS[i], MSG_NODE_OBJECT, &body);
 }
 
+int64_t
+cluster_object_ttl_ms (watcher_t *self)
+{
+    OWNED (free_text) char *key = text_format ("/%s", self->node_name);
+    const stored_t *stored = list_watch_get (self->node, key);
+    OWNED (tree_destroy) tree_t *node = stored ? stored_object (stored) : NULL;
+    return object_ttl_ms (tree_root (node));
+}
+
 /* Pods are only read when the Node has been looked for: upstream's order. */
 static void
 on_node_synced (void *context)

@@ -1,8 +1,6 @@
 #include "object_entry.h"
-#include "cubelet/checkpoint.h"
-#include "cubelet/clock.h"
-#include "cubelet/json.h"
 #include "cubelet/memory.h"
+#include "object_read.h"
 
 /* A pod must not wait for the usual 0.8 s: the node authorizer often learns a moment after us that
    the pod is ours, and forbids until then. Watches last as long as upstream's for such objects. */
@@ -10,8 +8,6 @@
 #define WATCH_MIN_S 1800
 
 #define KNOWN_AFTER_MS 1000
-#define GET_TIMEOUT_MS 30000
-#define OBJECT_MAX_BYTES (8 * 1024 * 1024)
 
 typedef struct {
     const char *kind;
@@ -38,15 +34,11 @@ struct object_entry {
     object_changed_fn *on_changed;
     void *context;
 
-    list_watch_t *watch; // BY_WATCH
+    object_read_t *read; // claims, and all but RuntimeClasses with Cache and Get
+    list_watch_t *watch; // the others of them
     uint64_t late_timer;
     bool is_late; // nothing came in time
     char *error;  // why, if anybody said
-
-    uint64_t exchange; // BY_GET, under way
-    bool is_read;
-    tree_t *incoming;        // the claim while its volume is read
-    tree_t *object, *volume; // NULL: there is none
 };
 
 static const kind_t *
@@ -67,7 +59,7 @@ object_key (const object_entry_t *self)
 static void
 changed (object_entry_t *self)
 {
-    self->on_changed (self->context, self);
+    self->on_changed (self->context, self, true);
 }
 
 static list_watch_t *
@@ -159,150 +151,35 @@ start_watch (object_entry_t *self)
     self->watch = list_watch_new (&options);
 }
 
-// ---- by GET: a claim, and the volume that it is bound to ----
-
-static void get (object_entry_t *self, const char *path, http_done_fn *on_done);
-
-/* Takes over what was read, and tells it when it is news. */
-static void
-take (object_entry_t *self, tree_t *object, tree_t *volume, const char *error)
-{
-    const char *old_error = self->error ? self->error : "", *new_error = error ? error : "";
-    bool is_same = self->is_read && streq (old_error, new_error)
-                   && node_equal (tree_root (self->object), tree_root (object))
-                   && node_equal (tree_root (self->volume), tree_root (volume));
-    tree_destroy (&self->object);
-    tree_destroy (&self->volume);
-    free_text (&self->error);
-    self->object = object;
-    self->volume = volume;
-    self->error = text_copy (error);
-    self->is_read = true;
-    if (!is_same)
-        changed (self);
-}
-
-/* Writes the claim and its volume to the checkpoint, or takes them away from there. */
-static void
-keep_claim (const object_entry_t *self)
-{
-    OWNED (free_text) char *key = object_key (self);
-    if (!self->object) {
-        keeper_drop (self->watcher->keeper, self->kind->kind, key);
-        return;
-    }
-    OWNED (tree_destroy) tree_t *tree = tree_new();
-    node_t kept = node_map();
-    size_t size;
-    node_set (tree, &kept, "claim", node_copy (tree, tree_root (self->object)));
-    if (self->volume)
-        node_set (tree, &kept, "volume", node_copy (tree, tree_root (self->volume)));
-    OWNED (free_text) char *bytes = node_pack (&kept, &size);
-    keeper_keep (self->watcher->keeper, self->kind->kind, key, "", 0, bytes, size);
-}
-
-/* The API server is away: what the checkpoint has is told. False: nothing. */
-static bool
-take_kept (object_entry_t *self)
-{
-    OWNED (free_text) char *key = object_key (self);
-    OWNED (tree_destroy)
-    tree_t *kept = keeper_get (self->watcher->keeper, self->kind->kind, key, NULL);
-    const node_t *claim = node_get (tree_root (kept), "claim");
-    const node_t *volume = node_get (tree_root (kept), "volume");
-    if (claim)
-        take (self, tree_copy (claim), volume ? tree_copy (volume) : NULL, NULL);
-    return claim != NULL;
-}
-
-/* The object of an answer without its managedFields; NULL with the error (owned), or with no error
-   when there is no such object. */
-static tree_t *
-read_answer (const http_response_t *response, const fault_t *fault, char **error_p)
-{
-    fault_t syntax = { 0 };
-    tree_t *tree = NULL;
-    if (!fault)
-        tree = json_read (response->body, response->body_size, &syntax);
-    if (fault || response->is_truncated || (!tree && response->status == 200)) {
-        *error_p = text_copy (fault ? fault->text : syntax.text);
-        tree_destroy (&tree);
-        return NULL;
-    }
-    if (response->status == 200) {
-        node_t *metadata = node_get_mutable (tree_root (tree), "metadata");
-        if (node_is_map (metadata))
-            node_remove (metadata, "managedFields");
-        return tree;
-    }
-    if (response->status != 404) {
-        const char *message = node_get_text (tree_root (tree), "message", NULL);
-        *error_p = message ? text_copy (message) : text_format ("HTTP status %d", response->status);
-    }
-    tree_destroy (&tree);
-    return NULL;
-}
+// ---- read when pods are synced ----
 
 static void
-on_volume (void *context, const http_response_t *response, const fault_t *fault)
+on_read (void *context, bool is_news)
 {
     object_entry_t *self = context;
-    self->exchange = 0;
-    OWNED (free_text) char *error = NULL;
-    tree_t *volume = read_answer (response, fault, &error);
-    take (self, STEAL (self->incoming), volume, error);
-    if (!error)
-        keep_claim (self);
+    self->on_changed (self->context, self, is_news);
 }
 
 static void
-on_claim (void *context, const http_response_t *response, const fault_t *fault)
+start_read (object_entry_t *self)
 {
-    object_entry_t *self = context;
-    self->exchange = 0;
-    if (fault && self->is_read && !self->error)
-        return; // what is known stays
-    bool is_away = checkpoint_counts_after (fault ? 0 : response->status);
-    if (is_away && (!self->is_read || self->error) && take_kept (self))
-        return;
-    OWNED (free_text) char *error = NULL;
-    OWNED (tree_destroy) tree_t *claim = read_answer (response, fault, &error);
-    const node_t *volume = node_at (tree_root (claim), "spec", "volumeName", NULL);
-    if (!claim || !node_as_text (volume, "")[0]) {
-        take (self, STEAL (claim), NULL, error);
-        if (!error)
-            keep_claim (self);
-        return;
-    }
-    OWNED (free_text) char *name = query_escape (node_as_text (volume, ""));
-    OWNED (free_text) char *path = text_format ("/api/v1/persistentvolumes/%s", name);
-    self->incoming = STEAL (claim);
-    get (self, path, on_volume);
-}
-
-static void
-get (object_entry_t *self, const char *path, http_done_fn *on_done)
-{
-    api_exchange_t exchange = {
-        .path = path,
-        .timeout_ms = GET_TIMEOUT_MS,
-        .body_limit = OBJECT_MAX_BYTES,
-        .on_done = on_done,
-        .context = self,
-    };
-    self->exchange = api_exchange (self->watcher->connection, &exchange);
-}
-
-static void
-get_claim (object_entry_t *self)
-{
-    if (self->exchange)
-        return;
     OWNED (free_text) char *name = query_escape (self->name);
     OWNED (free_text)
     char *path = text_format ("%s/namespaces/%s/%s/%s", self->kind->group, self->ns,
                               self->kind->resource, name);
-    get (self, path, on_claim);
+    OWNED (free_text) char *key = object_key (self);
+    bool is_claim = self->kind->way == BY_GET;
+    object_read_options_t options = {
+        .watcher = self->watcher,
+        .kind = self->kind->kind,
+        .key = key,
+        .path = path,
+        .detection = is_claim ? DETECT_BY_GET : self->watcher->detection,
+        .has_volume = is_claim,
+        .on_read = on_read,
+        .context = self,
+    };
+    self->read = object_read_new (&options);
 }
 
 // ---- public ----
@@ -319,9 +196,13 @@ object_entry_new (watcher_t *watcher, const node_t *ref, object_changed_fn *on_c
     self->name = text_copy (node_get_text (ref, "name", ""));
     self->on_changed = on_changed;
     self->context = context;
-    if (self->kind && self->kind->way == BY_WATCH)
+    bool is_read = self->kind && self->kind->way != FROM_ALL
+                   && (self->kind->way == BY_GET || watcher->detection != DETECT_BY_WATCH);
+    if (is_read)
+        start_read (self);
+    else if (self->kind && self->kind->way == BY_WATCH)
         start_watch (self);
-    if (self->kind && self->kind->way != BY_GET)
+    if (self->kind && !is_read)
         self->late_timer = actor_timer (watcher->actor, KNOWN_AFTER_MS, late, self);
     return self;
 }
@@ -332,12 +213,9 @@ object_entry_destroy (object_entry_t **self_p)
     object_entry_t *self = *self_p;
     if (!self)
         return;
+    object_read_destroy (&self->read);
     list_watch_destroy (&self->watch);
-    api_exchange_cancel (self->watcher->connection, self->exchange);
     actor_timer_cancel (self->watcher->actor, &self->late_timer);
-    tree_destroy (&self->incoming);
-    tree_destroy (&self->object);
-    tree_destroy (&self->volume);
     free (self->error);
     free (self->kind_name);
     free (self->ns);
@@ -357,8 +235,8 @@ object_entry_is_known (const object_entry_t *self)
 {
     if (!self->kind)
         return true;
-    if (self->kind->way == BY_GET)
-        return self->is_read;
+    if (self->read)
+        return object_read_is_known (self->read);
     return list_watch_is_synced (watch_of (self)) || self->is_late;
 }
 
@@ -400,12 +278,14 @@ set_watched (const object_entry_t *self, tree_t *tree, node_t *row)
 static void
 set_read (const object_entry_t *self, tree_t *tree, node_t *row)
 {
-    node_set_bool (tree, row, "found", self->object != NULL);
-    if (self->object)
-        set_object (self, tree, row, tree_root (self->object));
-    if (self->object && self->volume)
-        node_set (tree, row, "volume", node_copy (tree, tree_root (self->volume)));
-    node_set_text (tree, row, "error", self->error);
+    const node_t *object = object_read_object (self->read);
+    const node_t *volume = object_read_volume (self->read);
+    node_set_bool (tree, row, "found", object != NULL);
+    if (object)
+        set_object (self, tree, row, object);
+    if (object && volume)
+        node_set (tree, row, "volume", node_copy (tree, volume));
+    node_set_text (tree, row, "error", object_read_error (self->read));
 }
 
 node_t
@@ -419,7 +299,7 @@ object_entry_row (const object_entry_t *self, tree_t *tree)
         node_set_bool (tree, &row, "found", false);
         node_set_text (tree, &row, "error", "objects of this kind are not read");
     }
-    else if (self->kind->way == BY_GET)
+    else if (self->read)
         set_read (self, tree, &row);
     else
         set_watched (self, tree, &row);
@@ -429,8 +309,8 @@ object_entry_row (const object_entry_t *self, tree_t *tree)
 void
 object_entry_refresh (object_entry_t *self, bool is_new)
 {
-    if (self->kind && self->kind->way == BY_GET)
-        get_claim (self);
+    if (self->read)
+        object_read_refresh (self->read, is_new);
     if (self->watch && is_new && list_watch_is_paused (self->watch))
         list_watch_resume (self->watch); // it may have been deleted and made anew
 }

@@ -4,9 +4,9 @@
 
 typedef struct object_entry object_entry_t;
 
-/* The object is known now, has changed, or cannot be read. Called from the loop; must not free the
-   entry. */
-typedef void object_changed_fn (void *context, const object_entry_t *entry);
+/* The object is known now, has changed, or cannot be read; `is_news` false: it was only read again,
+   which somebody may have waited for. Called from the loop; must not free the entry. */
+typedef void object_changed_fn (void *context, const object_entry_t *entry, bool is_news);
 
 /* Starts to follow the object of a ref {kind namespace name}. Owned. */
 object_entry_t *object_entry_new (watcher_t *watcher, const node_t *ref,

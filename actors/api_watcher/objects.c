@@ -1,8 +1,9 @@
 /* objects.c - the API objects that pods refer to, each followed for as long as a pod refers to it.
 
-   ConfigMaps and Secrets are listed and watched one by one, as upstream's strategy Watch does
-   (Cache and Get are treated as Watch); the watch of an immutable one is ended. RuntimeClasses come
-   from the list of all. Claims and their volumes are read at each OBJECT_WATCH.
+   ConfigMaps and Secrets are listed and watched one by one, as upstream's strategy Watch does; the
+   watch of an immutable one is ended. With Cache and Get they are read at an OBJECT_WATCH, which
+   comes with every sync of a pod (object_cache.h). RuntimeClasses come from the list of all. Claims
+   and their volumes are read at each OBJECT_WATCH.
 
    A worker is told when everything it refers to is known. Known is also what could not be read
    within a second: upstream's sync of a pod waits that long for its ConfigMaps and Secrets. */
@@ -19,6 +20,7 @@ typedef struct {
     objects_t *owner;
     char *uid, *worker;
     zlistx_t *entries; // object_entry_t, borrowed, in the order of the refs
+    bool is_waiting;   // not told since it asked
     uint64_t release_timer;
 } user_t;
 
@@ -45,6 +47,7 @@ tell (user_t *user)
 {
     if (zlistx_size (user->entries) == 0 || !knows_all (user))
         return;
+    user->is_waiting = false;
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t rows = node_array(), body = node_map();
     for (object_entry_t *entry = zlistx_first (user->entries); entry;
@@ -54,12 +57,13 @@ tell (user_t *user)
     actor_send (user->owner->watcher->actor, user->worker, MSG_OBJECT_STATE, &body);
 }
 
+/* What is no news is told to those who wait for it. */
 static void
-on_entry_changed (void *context, const object_entry_t *entry)
+on_entry_changed (void *context, const object_entry_t *entry, bool is_news)
 {
     objects_t *self = context;
     for (user_t *user = zhashx_first (self->users); user; user = zhashx_next (self->users))
-        if (zlistx_find (user->entries, (void *) entry))
+        if ((is_news || user->is_waiting) && zlistx_find (user->entries, (void *) entry))
             tell (user);
 }
 
@@ -69,7 +73,7 @@ objects_runtime_classes_changed (objects_t *self)
     for (object_entry_t *entry = zhashx_first (self->entries); entry;
          entry = zhashx_next (self->entries))
         if (object_entry_is_runtime_class (entry))
-            on_entry_changed (self, entry);
+            on_entry_changed (self, entry, true);
 }
 
 // ---- who refers to what ----
@@ -184,6 +188,7 @@ objects_on_watch (void *state, const message_t *message, fault_t *fault)
     user_t *user = user_of (self, uid);
     text_replace (&user->worker, "%s", message->from);
     actor_timer_cancel (self->watcher->actor, &user->release_timer);
+    user->is_waiting = true;
     set_refs (self, user, refs);
     tell (user);
     return 0;

@@ -526,6 +526,103 @@ what_cannot_be_read_is_told_with_its_reason_and_tried_again (void **state)
     fixture_end (&self);
 }
 
+#define CONFIG_MAP_GET "GET /api/v1/namespaces/ns/configmaps/cm"
+
+static void
+with_get_an_object_is_read_at_each_sync_and_told_when_it_was (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"detection\": \"Get\"");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("5", ""));
+    expect_version (&self, "5");
+    watch_objects (&self, CONFIG_MAP_REF); // the next sync
+    api_request_t *get = api_expect (self.server, CONFIG_MAP_GET);
+    assert_null (strstr (get->target, "?"));
+    assert_null (peer_next (self.worker, 100)); // what is known may be old
+    api_answer (get, 200, NULL, CONFIG_MAP ("6", ""));
+    expect_version (&self, "6");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("6", ""));
+    expect_version (&self, "6"); // no news, but the worker waits
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 500, NULL, "{}");
+    expect_version (&self, "6"); // the API server is away: what is known stays
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 404, NULL, "{}");
+    expect_version (&self, "");
+    assert_null (api_next (self.server, CONFIG_MAPS, 0)); // nothing was listed or watched
+    fixture_end (&self);
+}
+
+static void
+what_is_no_news_is_told_only_to_who_waits_for_it (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"detection\": \"Get\"");
+    peer_t *other = stage_peer (self.stage, "pod-worker/ns_q_u2");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("5", ""));
+    expect_version (&self, "5");
+    peer_send_json (other, "api-watcher", MSG_OBJECT_WATCH,
+                    "{\"uid\": \"u2\", \"refs\": [" CONFIG_MAP_REF "]}");
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("5", ""));
+    received_t *message = peer_expect (other, MSG_OBJECT_STATE);
+    received_destroy (&message);
+    assert_null (peer_next (self.worker, 100));
+    fixture_end (&self);
+}
+
+static void
+with_cache_an_object_counts_as_long_as_the_nodes_annotation_says (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"detection\": \"Cache\"");
+    peer_t *other = stage_peer (self.stage, "pod-worker/ns_q_u2");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("5", ""));
+    expect_version (&self, "5");
+    watch_objects (&self, CONFIG_MAP_REF); // a minute, if the Node says nothing
+    expect_version (&self, "5");
+    // a pod that is new gets what is there now, and others hear of it
+    peer_send_json (other, "api-watcher", MSG_OBJECT_WATCH,
+                    "{\"uid\": \"u2\", \"refs\": [" CONFIG_MAP_REF "]}");
+    api_request_t *get = api_expect (self.server, CONFIG_MAP_GET);
+    assert_null (strstr (get->target, "?"));
+    api_answer (get, 200, NULL, CONFIG_MAP ("6", ""));
+    expect_version (&self, "6");
+    answer_list (api_expect (self.server, NODE_LIST), "9", "",
+                 "{\"metadata\": {\"name\": \"n1\", \"annotations\":"
+                 " {\"node.alpha.kubernetes.io/ttl\": \"0\"}}}");
+    received_t *message = peer_expect (self.node, MSG_NODE_OBJECT);
+    received_destroy (&message);
+    watch_objects (&self, CONFIG_MAP_REF);
+    get = api_expect (self.server, CONFIG_MAP_GET "?resourceVersion=0");
+    api_answer (get, 200, NULL, CONFIG_MAP ("4", "")); // of a cache that lags behind
+    expect_version (&self, "6");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 403, NULL, "{}");
+    expect_version (&self, "6");
+    fixture_end (&self);
+}
+
+static void
+an_object_that_is_forbidden_at_first_is_asked_for_again (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_with (", \"detection\": \"Get\"");
+    watch_objects (&self, CONFIG_MAP_REF);
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 403, NULL, "{}");
+    api_answer (api_expect (self.server, CONFIG_MAP_GET), 200, NULL, CONFIG_MAP ("5", ""));
+    for (bool is_found = false;
+         !is_found;) { // a machine that takes a second for that is told of it
+        OWNED (received_destroy) received_t *message = peer_expect (self.worker, MSG_OBJECT_STATE);
+        const node_t *row = node_item (node_get (message->body, "objects"), 0);
+        is_found = node_get_bool (row, "found", false);
+    }
+    fixture_end (&self);
+}
+
 static void
 a_claim_comes_with_its_volume (void **state)
 {
@@ -598,6 +695,10 @@ main (void)
         cmocka_unit_test (an_object_is_told_after_every_change_until_nobody_needs_it),
         cmocka_unit_test (an_immutable_object_is_not_watched_and_read_again_for_a_new_pod),
         cmocka_unit_test (what_cannot_be_read_is_told_with_its_reason_and_tried_again),
+        cmocka_unit_test (with_get_an_object_is_read_at_each_sync_and_told_when_it_was),
+        cmocka_unit_test (what_is_no_news_is_told_only_to_who_waits_for_it),
+        cmocka_unit_test (with_cache_an_object_counts_as_long_as_the_nodes_annotation_says),
+        cmocka_unit_test (an_object_that_is_forbidden_at_first_is_asked_for_again),
         cmocka_unit_test (a_claim_comes_with_its_volume),
         cmocka_unit_test (a_runtime_class_comes_from_the_list_of_all),
         cmocka_unit_test (new_credentials_bring_new_connections),

@@ -12,8 +12,8 @@ def config_map(name, **data):
     return {'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': name}, 'data': data}
 
 
-class JoinedObjects(JoinedCase):
-    """What pods get from the API server."""
+class ObjectCase(JoinedCase):
+    """Pods that use objects."""
 
     config = {'syncFrequency': '1s'}
 
@@ -30,7 +30,8 @@ class JoinedObjects(JoinedCase):
             return path.exists() and text in path.read_text()
         self.agent.wait(f'the log of {name} says {text}', look)
 
-    def test_objects_and_their_changes(self):
+    def change_config_map(self):
+        """A pod that uses a ConfigMap in its environment and in a volume, and sees it change there."""
         self.cluster.create(config_map('conf', a='old'))
         self.create_pod('user', 'echo $A; ' + 'trap "exit 0" TERM; while :; do echo $(cat /c/*); sleep 0.2; done',
                         container={'env': [{'name': 'A', 'valueFrom': {'configMapKeyRef': {'name': 'conf', 'key': 'a'}}}],
@@ -40,6 +41,25 @@ class JoinedObjects(JoinedCase):
         self.wait_log('user', 'old')
         self.cluster.edit('configmaps', 'conf', lambda item: item['data'].update(a='new'))
         self.wait_log('user', 'new')
+
+
+class ReadObjects(ObjectCase):
+    """Objects that are not watched."""
+
+    config = {'syncFrequency': '1s', 'configMapAndSecretChangeDetectionStrategy': 'Get'}
+
+    def test_objects_are_read_with_each_sync(self):
+        self.change_config_map()
+        asked = [(row['verb'], row['uri']) for row in self.server.requests(path='/configmaps')]
+        self.assertIn(('get', '/api/v1/namespaces/default/configmaps/conf'), asked)
+        self.assertEqual({verb for verb, _ in asked}, {'get'}, asked)
+
+
+class JoinedObjects(ObjectCase):
+    """What pods get from the API server."""
+
+    def test_objects_and_their_changes(self):
+        self.change_config_map()
 
     def test_what_is_missing_is_waited_for(self):
         self.create_pod('early', container={'volumeMounts': [{'name': 'v', 'mountPath': '/v'}]},
