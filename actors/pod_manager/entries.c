@@ -17,6 +17,7 @@ managed_free (managed_pod_t *self)
     tree_destroy (&self->pod);
     tree_destroy (&self->status);
     tree_destroy (&self->allocation);
+    tree_destroy (&self->actuated);
     free (self->resize_reason);
     free (self->resize_message);
     askers_destroy (&self->evictors);

@@ -51,7 +51,7 @@ typedef struct {
     char *fail_reason, *fail_message;
     opt_int_t fail_grace_s;
     tree_t *allocation;  // the resources it was given (pod_resize.h); NULL: those of its spec
-    bool was_resized;    // they were others once
+    tree_t *actuated;    // those its containers have got, as the worker says; NULL: not known
     char *resize_reason; // why it does not get those it asks for; NULL: it does
     char *resize_message;
     int64_t patient_until; // monotonic ms: who wants it failed waits no longer than that
@@ -78,7 +78,7 @@ typedef struct {
     tree_t *node; // the Node as the API server has it; NULL: the initial one of the arguments
     bool memory_pressure, disk_pressure, pid_pressure;
     bool has_app_armor;
-    tree_t *checkpoint; // allocated_pods_state as it was at the start; NULL: there was none
+    tree_t *allocated_before, *actuated_before; // the checkpoints at the start; NULL: none
     uint64_t write_timer;
     bool is_joined; // somebody takes reports
     node_facts_t facts;
@@ -161,7 +161,7 @@ bool admission_has_room (manager_t *self, const managed_pod_t *entry);
 
 // ---- resize.c ----
 
-/* Reads the checkpoint; starts the clock of the retries. */
+/* Reads the checkpoints; starts the clock of the retries. */
 void allocations_read (manager_t *self);
 void resizes_begin (manager_t *self);
 
@@ -171,7 +171,10 @@ void allocation_begin (manager_t *self, managed_pod_t *entry);
 /* The pod with what it has been given, in `tree`. */
 node_t allocation_apply (const managed_pod_t *entry, const node_t *pod, tree_t *tree);
 
-/* Has the checkpoint written soon; now, if that is still to come. */
+/* A worker says what its containers have got. */
+int on_pod_actuated (void *state, const message_t *message, fault_t *fault);
+
+/* Has the checkpoints written soon; now, if that is still to come. */
 void allocations_changed (manager_t *self);
 void allocations_flush (manager_t *self);
 

@@ -95,12 +95,19 @@ on_actors (void *state, const message_t *reply, const fault_t *fault, void *cont
 // ---- the class ----
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_SOURCE_PODS, on_source },      { MSG_SOURCE_POD, on_source },
-    { MSG_POD_STATUS, on_pod_status },   { MSG_POD_ORPHAN, on_pod_orphan },
-    { MSG_POD_EVICT, on_pod_evict },     { MSG_POD_LIST, on_pod_list },
-    { MSG_POD_KNOWN, on_pod_known },     { MSG_POD_GET, on_pod_get },
-    { MSG_NODE_OBJECT, on_node_object }, { MSG_NODE_PRESSURE, on_node_pressure },
-    { MSG_ACTOR_UP, on_actor_up },       { 0 },
+    { MSG_SOURCE_PODS, on_source },
+    { MSG_SOURCE_POD, on_source },
+    { MSG_POD_STATUS, on_pod_status },
+    { MSG_POD_ORPHAN, on_pod_orphan },
+    { MSG_POD_EVICT, on_pod_evict },
+    { MSG_POD_LIST, on_pod_list },
+    { MSG_POD_KNOWN, on_pod_known },
+    { MSG_POD_GET, on_pod_get },
+    { MSG_NODE_OBJECT, on_node_object },
+    { MSG_NODE_PRESSURE, on_node_pressure },
+    { MSG_ACTOR_UP, on_actor_up },
+    { MSG_POD_ACTUATED, on_pod_actuated },
+    { 0 },
 };
 
 /* What admission reads of the node's facts, which are in the workers' arguments. */
@@ -167,7 +174,8 @@ stop (void **self_p)
         zlistx_destroy (lists[i]);
     tree_destroy (&self->args);
     tree_destroy (&self->node);
-    tree_destroy (&self->checkpoint);
+    tree_destroy (&self->allocated_before);
+    tree_destroy (&self->actuated_before);
     free (self);
     *self_p = NULL;
 }

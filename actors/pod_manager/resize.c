@@ -1,65 +1,95 @@
 /* What each pod of the API server has been given, which may be less or more than its spec asks for
-   after a change (reference/pod-lifecycle.md 10.5); remembered over restarts in the file
-   allocated_pods_state. */
+   after a change (reference/pod-lifecycle.md 10.5), and what its containers have got of that;
+   remembered over restarts in the files allocated_pods_state and actuated_pods_state. */
 #include "cubelet/file_read.h"
 #include "cubelet/file_write.h"
-#include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_resize.h"
+#include "cubelet/pod_resource_state.h"
 #include "manager.h"
 #include <string.h>
 
-#define STATE_FILE "allocated_pods_state"
+#define ALLOCATED_FILE "allocated_pods_state"
+#define ACTUATED_FILE "actuated_pods_state"
 #define STATE_LIMIT (16 * 1024 * 1024)
 /* New pods of a burst are written down together. */
 #define WRITE_DELAY_MS 1000
 #define RETRY_FIRST_MS 30000
 #define RETRY_MS 180000
 
-// ---- the file: {pods: {uid: {allocation resized}}} ----
+// ---- the files ----
 
 static char *
-state_path (const manager_t *self)
+state_path (const manager_t *self, const char *name)
 {
     const node_t *args = node_get (tree_root (self->args), "worker_args");
     const char *root = node_get_text (args, "root_dir", NULL);
-    return root ? text_format ("%s/" STATE_FILE, root) : NULL;
+    return root ? text_format ("%s/%s", root, name) : NULL;
+}
+
+static tree_t *
+read_file (const manager_t *self, const char *name)
+{
+    fault_t fault = { 0 };
+    OWNED (free_text) char *path = state_path (self, name);
+    size_t size = 0;
+    OWNED (free_text) char *text = path ? file_read (path, STATE_LIMIT, &size, &fault) : NULL;
+    tree_t *pods = text ? pod_resource_state_read (text, size, &fault) : NULL;
+    if (fault.code && fault.code != FAULT_NOT_FOUND)
+        LOG_WARNING ("Resources of pods not read, they are taken to have what they ask for path=%s "
+                     "err=%s",
+                     path, fault.text);
+    return pods;
 }
 
 void
 allocations_read (manager_t *self)
 {
+    self->allocated_before = read_file (self, ALLOCATED_FILE);
+    self->actuated_before = read_file (self, ACTUATED_FILE);
+}
+
+/* Until all sources have delivered, what was known of pods that none has named yet stays. */
+static node_t
+rows_before (manager_t *self, tree_t *before, tree_t *tree)
+{
+    node_t pods = node_map();
+    const node_t *known = sources_are_ready (self) ? NULL : tree_root (before);
+    for (size_t i = 0; i < node_count (known); i++)
+        if (!find_uid (self, node_key_at (known, i)))
+            node_set (tree, &pods, node_key_at (known, i),
+                      node_copy (tree, node_value_at (known, i)));
+    return pods;
+}
+
+static void
+write_file (const manager_t *self, const char *name, const node_t *pods)
+{
     fault_t fault = { 0 };
-    OWNED (free_text) char *path = state_path (self);
     size_t size = 0;
-    OWNED (free_text) char *text = path ? file_read (path, STATE_LIMIT, &size, &fault) : NULL;
-    self->checkpoint = text ? json_read (text, size, &fault) : NULL;
-    if (fault.code && fault.code != FAULT_NOT_FOUND)
-        LOG_WARNING ("Allocated resources not read, pods get what they ask for err=%s", fault.text);
+    OWNED (free_text) char *path = state_path (self, name);
+    OWNED (free_text) char *text = pod_resource_state_write (pods, &size);
+    if (path && file_write (path, text, size, 0600, &fault) < 0)
+        LOG_WARNING ("Resources of pods not written err=%s", fault.text);
 }
 
 static void
 write_state (manager_t *self)
 {
-    fault_t fault = { 0 };
-    OWNED (free_text) char *path = state_path (self);
     OWNED (tree_destroy) tree_t *tree = tree_new();
-    node_t pods = node_map(), body = node_map();
+    node_t allocated = rows_before (self, self->allocated_before, tree);
+    node_t actuated = rows_before (self, self->actuated_before, tree);
     MANAGER_EACH (self, entry)
     {
         if (!entry->allocation || entry->is_removed)
             continue;
-        node_t row = node_map();
-        node_set (tree, &row, "allocation", node_copy (tree, tree_root (entry->allocation)));
-        node_set_bool (tree, &row, "resized", entry->was_resized);
-        node_set (tree, &pods, entry->uid, row);
+        node_set (tree, &allocated, entry->uid, node_copy (tree, tree_root (entry->allocation)));
+        if (entry->actuated)
+            node_set (tree, &actuated, entry->uid, node_copy (tree, tree_root (entry->actuated)));
     }
-    node_set (tree, &body, "pods", pods);
-    size_t size = 0;
-    OWNED (free_text) char *text = json_write (&body, JSON_COMPACT, &size);
-    if (path && text && file_write (path, text, size, 0600, &fault) < 0)
-        LOG_WARNING ("Allocated resources not written err=%s", fault.text);
+    write_file (self, ALLOCATED_FILE, &allocated);
+    write_file (self, ACTUATED_FILE, &actuated);
 }
 
 static void
@@ -87,17 +117,38 @@ allocations_flush (manager_t *self)
 
 // ---- one pod ----
 
+static tree_t *
+copy_or_null (const node_t *node)
+{
+    return node_is_map (node) ? tree_copy (node) : NULL;
+}
+
 void
 allocation_begin (manager_t *self, managed_pod_t *entry)
 {
-    const node_t *known = node_at (tree_root (self->checkpoint), "pods", entry->uid, NULL);
-    const node_t *allocation = node_get (known, "allocation");
-    entry->allocation = tree_new();
-    *tree_root (entry->allocation) =
-        node_is_map (allocation) ? node_copy (entry->allocation, allocation)
-                                 : pod_allocation (tree_root (entry->pod), entry->allocation);
-    entry->was_resized = node_get_bool (known, "resized", false);
+    entry->allocation = copy_or_null (node_get (tree_root (self->allocated_before), entry->uid));
+    entry->actuated = copy_or_null (node_get (tree_root (self->actuated_before), entry->uid));
+    if (!entry->allocation) {
+        entry->allocation = tree_new();
+        *tree_root (entry->allocation) = pod_allocation (tree_root (entry->pod), entry->allocation);
+    }
     allocations_changed (self);
+}
+
+int
+on_pod_actuated (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    manager_t *self = state;
+    managed_pod_t *entry = find_uid (self, node_get_text (message->body, "uid", ""));
+    const node_t *resources = node_get (message->body, "resources");
+    bool is_known = entry && node_equal (tree_root (entry->actuated), resources);
+    if (!entry || !entry->allocation || is_known)
+        return 0;
+    tree_destroy (&entry->actuated);
+    entry->actuated = tree_copy (resources);
+    allocations_changed (self);
+    return 0;
 }
 
 node_t
@@ -124,7 +175,6 @@ accept_resize (manager_t *self, managed_pod_t *entry)
     tree_destroy (&entry->allocation);
     entry->allocation = tree_new();
     *tree_root (entry->allocation) = pod_allocation (tree_root (pod), entry->allocation);
-    entry->was_resized = true;
     if (managed_set_pod (entry, tree_root (pod), &fault) < 0)
         LOG_WARNING ("Resized pod not understood pod=%s err=%s", entry->full_name, fault.text);
     LOG_INFO ("Pod gets the resources it asks for pod=%s uid=%s", entry->full_name, entry->uid);

@@ -262,8 +262,10 @@ apply_set (manager_t *self, const node_t *body)
     take_set (self, source, node_get (body, "pods"));
     source_has_delivered (self, source);
     strangers_stop (self);
-    if (sources_are_ready (self))
-        tree_destroy (&self->checkpoint); // who is added later is new
+    if (sources_are_ready (self)) { // who is added later is new
+        tree_destroy (&self->allocated_before);
+        tree_destroy (&self->actuated_before);
+    }
     mirrors_report_orphans (self);
 }
 

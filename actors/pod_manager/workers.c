@@ -42,8 +42,8 @@ worker_sync (manager_t *self, const managed_pod_t *entry)
         node_set_text (tree, &pending, "message", entry->resize_message);
         node_set (tree, &body, "resize", pending);
     }
-    if (entry->was_resized)
-        node_set_bool (tree, &body, "resized", true);
+    if (entry->actuated)
+        node_set (tree, &body, "actuated", node_copy (tree, tree_root (entry->actuated)));
     if (entry->is_orphan)
         node_set_bool (tree, &body, "runtime_only", true);
     if (entry->status)

@@ -13,6 +13,34 @@ static void next_step (worker_t *self);
 
 // ---- what containers have ----
 
+static void
+say_actuated (worker_t *self)
+{
+    if (self->is_standalone || pod_is_static (&self->pod))
+        return; // never resized
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    const node_t *rows = tree_root (self->actuated);
+    node_t body = node_map(), resources = node_map();
+    for (size_t i = 0; i < node_count (rows); i++)
+        node_set (tree, &resources, node_key_at (rows, i),
+                  node_copy (tree, node_get (node_value_at (rows, i), "spec")));
+    node_set_text (tree, &body, "uid", self->pod.metadata.uid);
+    node_set (tree, &body, "resources", resources);
+    actor_send (self->actor, "pod-manager", MSG_POD_ACTUATED, &body);
+}
+
+/* Puts what one container has got in the place of what was known of it. The tree only grows: made
+   anew each time, it holds what is true and no more. */
+static void
+set_row (worker_t *self, const char *name, const node_t *row)
+{
+    tree_t *tree = tree_copy (tree_root (self->actuated));
+    node_set (tree, tree_root (tree), name, node_copy (tree, row));
+    tree_destroy (&self->actuated);
+    self->actuated = tree;
+    self->local->actuated = tree_root (tree);
+}
+
 /* {id, spec: {requests limits}, resources: CRI's} of a container, NULL when it is not known. */
 static const node_t *
 known_of (const worker_t *self, const container_seen_t *instance)
@@ -38,18 +66,38 @@ wanted_of (const worker_t *self, const container_t *container, tree_t *tree)
     return resizable_part (&all, tree);
 }
 
-void
-resize_note (worker_t *self, const container_t *container, const char *id)
+static void
+note (worker_t *self, const container_t *container, const char *id)
 {
-    // The tree only grows: made anew each time, it holds what is true and no more.
-    tree_t *tree = tree_copy (tree_root (self->actuated));
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t row = node_map();
     node_set_text (tree, &row, "id", id);
     node_set (tree, &row, "spec", spec_of (container, tree));
     node_set (tree, &row, "resources", wanted_of (self, container, tree));
-    node_set (tree, tree_root (tree), container->name, row);
-    tree_destroy (&self->actuated);
-    self->actuated = tree;
+    set_row (self, container->name, &row);
+}
+
+void
+resize_note (worker_t *self, const container_t *container, const char *id)
+{
+    note (self, container, id);
+    if (self->actuated_before)
+        node_remove (tree_root (self->actuated_before), container->name);
+    say_actuated (self);
+}
+
+/* A container that this worker has not made: it has what is known from before, else what it is to
+   have, as upstream takes it. */
+static void
+adopt (worker_t *self, const container_t *container, const char *id)
+{
+    const node_t *before = node_get (tree_root (self->actuated_before), container->name);
+    container_t had = *container;
+    if (before) {
+        had.resources.requests = node_get (before, "requests");
+        had.resources.limits = node_get (before, "limits");
+    }
+    resize_note (self, &had, id);
 }
 
 void
@@ -58,6 +106,18 @@ resize_note_id (worker_t *self, const char *container, const char *id)
     node_t *row = node_get_mutable (tree_root (self->actuated), container);
     if (row)
         node_set_text (self->actuated, row, "id", id);
+}
+
+void
+resize_take_before (worker_t *self, const node_t *actuated)
+{
+    if (node_count (tree_root (self->actuated)))
+        say_actuated (self); // what was said may have got lost
+    else if (!self->actuated_before && actuated) {
+        self->actuated_before = tree_copy (actuated);
+        if (!pod_allocation_is_desired (self->pod.node, actuated))
+            self->was_resized = true;
+    }
 }
 
 // ---- what is to be changed ----
@@ -81,15 +141,13 @@ collect (worker_t *self, tree_t *tree, resize_item_t *items)
     for (size_t i = 0; i < POD_CONTAINER_COUNT (&self->pod); i++) {
         const container_t *container = pod_container_at (&self->pod, i);
         const container_seen_t *instance = resizable_instance (self, container);
-        const node_t *known = instance ? known_of (self, instance) : NULL;
         if (!instance)
             continue;
-        if (!known && !self->was_resized) {
-            resize_note (self, container, instance->id); // as it was created
-            continue;
-        }
+        if (!known_of (self, instance))
+            adopt (self, container, instance->id);
+        const node_t *known = known_of (self, instance);
         node_t spec = spec_of (container, tree);
-        if (known && resize_needs_restart (container, node_get (known, "spec"), &spec)) {
+        if (resize_needs_restart (container, node_get (known, "spec"), &spec)) {
             pod_local_set_needs_restart (self->local, instance->id);
             self->needs_step = true;
             continue;
@@ -101,7 +159,7 @@ collect (worker_t *self, tree_t *tree, resize_item_t *items)
                              node_get (known, "resources"), wants };
         if (resize_is_needed (&items[count]))
             count++;
-        else if (known && !node_equal (node_get (known, "spec"), &spec))
+        else if (!node_equal (node_get (known, "spec"), &spec))
             resize_note (self, container, instance->id);
     }
     return count;
@@ -149,15 +207,10 @@ resized (worker_t *self)
     NODE_EACH (items, item)
     {
         const char *name = node_get_text (item, "container", "");
-        const container_t *container = pod_container (&self->pod, name);
-        if (!container)
-            continue;
-        // What was asked for meanwhile is the next resize's business.
-        tree_t *tree = tree_copy (tree_root (self->actuated));
-        node_set (tree, tree_root (tree), name, node_copy (tree, node_get (item, "row")));
-        tree_destroy (&self->actuated);
-        self->actuated = tree;
+        if (pod_container (&self->pod, name))
+            set_row (self, name, node_get (item, "row")); // what was asked for meanwhile comes next
     }
+    say_actuated (self);
     LOG_INFO ("Pod is resized pod=%s/%s", self->pod.metadata.namespace, self->pod.metadata.name);
     end_resize (self);
     worker_step (self);
@@ -247,6 +300,7 @@ next_step (worker_t *self)
     }
     else {
         node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
+        node_set_bool (tree, &body, "resize", true);
         actor_request (self->actor, "resource-manager", MSG_CGROUP_ENSURE, &body, LOCAL_DEADLINE_MS,
                        on_cgroup, NULL, 0);
     }

@@ -200,6 +200,7 @@ image_ensure (worker_t *self, const pod_action_t *action)
     node_set_text (tree, &body, "policy",
                    container->image_pull_policy ? container->image_pull_policy : "IfNotPresent");
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
+    node_set_bool (tree, &body, "resize", true);
     node_set_text (tree, &body, "container", container->name);
     if (!node_is_nil (&config))
         node_set (tree, &body, "sandbox_config", config);

@@ -5,6 +5,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/pod_resize.h"
 #include "cubelet/pod_sync_span.h"
 #include "cubelet/pod_termination.h"
 #include <string.h>
@@ -208,6 +209,14 @@ is_only_status (const node_t *before, const node_t *after)
            && node_equal (node_get (old, "annotations"), node_get (new, "annotations"));
 }
 
+static bool
+has_other_resources (const node_t *before, const node_t *after)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t given = pod_allocation (before, tree);
+    return !pod_allocation_is_desired (after, &given);
+}
+
 static int
 take_pod (worker_t *self, const node_t *node, fault_t *fault)
 {
@@ -225,9 +234,11 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
         tree_destroy (&tree);
         return fault_wrap (fault, "the pod");
     }
+    bool is_resized = before && has_other_resources (before, node);
     tree_destroy (&self->pod_tree);
     self->pod_tree = tree;
     self->pod = pod;
+    self->was_resized = self->was_resized || is_resized;
     objects_take_pod (self);
     if (is_relevant)
         volumes_changed (self);
@@ -246,7 +257,7 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
     const node_t *pending = node_get (body, "resize");
     pod_local_set_resize_pending (self->local, node_get_text (pending, "reason", NULL),
                                   node_get_text (pending, "message", NULL));
-    self->was_resized = self->was_resized || node_get_bool (body, "resized", false);
+    resize_take_before (self, node_get (body, "actuated"));
     if (!self->status && node_get (body, "status"))
         self->status = tree_copy (node_get (body, "status"));
     if (node_get_bool (body, "terminate", false)) {
@@ -339,10 +350,10 @@ stop (void **self_p)
 {
     worker_t *self = *self_p;
     tree_t **const trees[] = {
-        &self->args,         &self->pod_tree,         &self->status,   &self->volumes,
-        &self->images,       &self->probed,           &self->reported, &self->actuated,
-        &self->resize_steps, &self->listed_sandboxes, &self->refs,     &self->objects,
-        &self->tokens,       &self->handlers
+        &self->args,         &self->pod_tree,         &self->status,         &self->volumes,
+        &self->images,       &self->probed,           &self->reported,       &self->actuated,
+        &self->resize_steps, &self->listed_sandboxes, &self->refs,           &self->objects,
+        &self->tokens,       &self->handlers,         &self->actuated_before
     };
     for (size_t i = 0; i < COUNT_OF (trees); i++)
         tree_destroy (trees[i]);

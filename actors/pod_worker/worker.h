@@ -84,11 +84,12 @@ typedef struct {
     size_t statuses_asked;    // of the first listing, not answered yet
     bool is_stepping;         // guards against a step within a step ...
     bool needs_step;          // ... which is made after it
-    tree_t *actuated;         // container name -> {id spec resources}: what it was given (resize.c)
+    tree_t *actuated;         // container name -> {id spec resources}: what it has got (resize.c)
+    tree_t *actuated_before;  // name -> {requests limits}, before this worker; NULL: not known
     tree_t *resize_steps;     // of the resize under way; NULL: none
     size_t resize_next;       // which of them
     int64_t resize_retry_at;  // ns; after a failed one
-    bool was_resized;         // at some time: what adopted containers have is not known
+    bool was_resized;         // the pod's cgroup may not have room for what it has been given
     uint64_t wake_timer;
     uint64_t retry_timer;
 } worker_t;
@@ -214,6 +215,10 @@ void resize (worker_t *self);
 /* Notes that the container is given what the pod says now; the id may follow. */
 void resize_note (worker_t *self, const container_t *container, const char *id);
 void resize_note_id (worker_t *self, const char *container, const char *id);
+
+/* Takes what containers had got before this worker started (a POD_SYNC's "actuated", or NULL), and
+   says again what they have got when that is something else. */
+void resize_take_before (worker_t *self, const node_t *actuated);
 
 // ---- report.c ----
 

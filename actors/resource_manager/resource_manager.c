@@ -254,12 +254,8 @@ know_pod (manager_t *self, const pod_t *pod)
 }
 
 static int
-make_pod_group (manager_t *self, const pod_t *pod, tree_t *tree, fault_t *fault)
+set_pod_group (manager_t *self, const pod_t *pod, const char *path, tree_t *tree, fault_t *fault)
 {
-    const char *qos = pod_qos_class (pod);
-    OWNED (free_text) char *path = cgroup_pod_path (&self->facts, qos, pod->metadata.uid);
-    if (cgroup_fs_make (self->cgroups, path, fault) < 0)
-        return -1;
     pod_cgroup_t values = { 0 };
     cgroup_settings_t settings;
     pod_cgroup_values (pod, &self->facts, tree, &values);
@@ -268,6 +264,25 @@ make_pod_group (manager_t *self, const pod_t *pod, tree_t *tree, fault_t *fault)
     for (size_t i = 0; i < settings.count; i++)
         if (cgroup_fs_set (self->cgroups, path, &settings.items[i], fault) < 0)
             return -1;
+    return 0;
+}
+
+/* A group that is there may hold containers with more than the pod is to have now: it is left alone
+   until the worker has seen to them. */
+static int
+make_pod_group (manager_t *self, const pod_t *pod, bool is_resize, tree_t *tree, fault_t *fault)
+{
+    const char *qos = pod_qos_class (pod);
+    OWNED (free_text) char *path = cgroup_pod_path (&self->facts, qos, pod->metadata.uid);
+    bool is_new = !cgroup_fs_exists (self->cgroups, path);
+    fault_t ignored = { 0 };
+    if (cgroup_fs_make (self->cgroups, path, fault) < 0)
+        return -1;
+    if ((is_new || is_resize) && set_pod_group (self, pod, path, tree, fault) < 0) {
+        if (is_new) // half made, it would be taken for good the next time
+            cgroup_fs_remove (self->cgroups, path, &ignored);
+        return -1;
+    }
     know_pod (self, pod);
     return strcmp (qos, "Burstable") == 0 ? set_class (self, qos, fault) : 0;
 }
@@ -285,7 +300,8 @@ on_ensure (void *state, const message_t *message, fault_t *fault)
         return -1;
     if (zhashx_lookup (self->removals, pod.metadata.uid))
         return fault_set (fault, FAULT_UNAVAILABLE, "the pod's old cgroup is still being removed");
-    if (self->facts.cgroups_per_qos && make_pod_group (self, &pod, tree, fault) < 0) {
+    bool is_resize = node_get_bool (message->body, "resize", false);
+    if (self->facts.cgroups_per_qos && make_pod_group (self, &pod, is_resize, tree, fault) < 0) {
         OWNED (free_text) char *name = cgroup_display_name (pod_qos_class (&pod), pod.metadata.uid);
         return fault_wrap (fault, "failed to create container for %s ", name);
     }

@@ -10,22 +10,13 @@ static const char *const LISTS[] = { "initContainers", "containers" };
 // ---- allocations ----
 
 static node_t
-resizable_of (const node_t *list, tree_t *tree)
-{
-    node_t out = node_map();
-    for (size_t i = 0; i < COUNT_OF (RESIZABLE); i++)
-        if (node_get (list, RESIZABLE[i]))
-            node_set (tree, &out, RESIZABLE[i], node_copy (tree, node_get (list, RESIZABLE[i])));
-    return out;
-}
-
-static node_t
 allocation_of (const node_t *container, tree_t *tree)
 {
     node_t out = node_map();
-    for (size_t i = 0; i < COUNT_OF (SIDES); i++)
-        node_set (tree, &out, SIDES[i],
-                  resizable_of (node_at (container, "resources", SIDES[i], NULL), tree));
+    for (size_t i = 0; i < COUNT_OF (SIDES); i++) {
+        const node_t *list = node_at (container, "resources", SIDES[i], NULL);
+        node_set (tree, &out, SIDES[i], list ? node_copy (tree, list) : node_map());
+    }
     return out;
 }
 

@@ -68,6 +68,25 @@ replace_memory_limit (tree_t *tree, node_t *limits, const node_t *actual)
         replace (tree, limits, "memory", quantity_of (bytes), "1Ki");
 }
 
+/* What the container has got, while the runtime does not say. NULL: not known. */
+static const node_t *
+given_of (const builder_t *self, const row_t *row)
+{
+    const node_t *known = node_get (self->local->actuated, row->container->name);
+    bool is_it = row->shown->state == SEEN_RUNNING
+                 && strcmp (node_get_text (known, "id", ""), row->shown->id) == 0;
+    return is_it ? node_get (known, "spec") : NULL;
+}
+
+static void
+replace_given (tree_t *tree, node_t *list, const node_t *given)
+{
+    static const char *const RESIZABLE[] = { "cpu", "memory" };
+    for (size_t i = 0; i < sizeof RESIZABLE / sizeof *RESIZABLE; i++)
+        if (node_get (list, RESIZABLE[i]) && node_get (given, RESIZABLE[i]))
+            node_set (tree, list, RESIZABLE[i], canonical (tree, node_get (given, RESIZABLE[i])));
+}
+
 void
 status_resources (builder_t *self, const row_t *row, node_t *out)
 {
@@ -79,6 +98,11 @@ status_resources (builder_t *self, const row_t *row, node_t *out)
     node_t resources = node_map();
     if (node_count (&requests))
         node_set (tree, out, "allocatedResources", node_copy (tree, &requests));
+    if (!actual) {
+        const node_t *given = given_of (self, row);
+        replace_given (tree, &limits, node_get (given, "limits"));
+        replace_given (tree, &requests, node_get (given, "requests"));
+    }
     if (actual && node_get (&limits, "cpu"))
         replace_cpu_limit (tree, &limits, actual);
     if (actual && node_get (&limits, "memory"))

@@ -76,9 +76,11 @@ typedef struct pod_local {
     int64_t dead_kept;     // dead containers kept of each name; below 0: all. pod_local_new: 1
     int64_t dead_least_ns; // a container is kept for so long after it was made at least
     backoff_limits_t restart_limits; // waits before restarts. pod_local_new: BACKOFF_CONTAINER
-    bool is_prepared;    // admitted, cgroup, directories and volumes there, network ready
-    bool is_terminating; // set it when a plan said so: there is no way back
-    bool is_finishing;   // volumes and cgroup are gone too: pod_status gives the last word
+    const node_t *actuated; // container name -> {id spec: {requests limits}}, what it has got;
+                            // borrowed; NULL: nothing is known
+    bool is_prepared;       // admitted, cgroup, directories and volumes there, network ready
+    bool is_terminating;    // set it when a plan said so: there is no way back
+    bool is_finishing;      // volumes and cgroup are gone too: pod_status gives the last word
     /* Kept by the functions below. */
     bool is_asked_to_stop;   // pod_local_terminate
     bool is_gone;            // nothing is to be kept: left its source, or evicted

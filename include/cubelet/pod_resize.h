@@ -4,7 +4,7 @@
 #pragma once
 #include "cubelet/pod_admission.h"
 
-/* ---- allocation: a map container -> {requests: {cpu memory}, limits: {cpu memory}} ---- */
+/* ---- allocation: a map container -> {requests limits}, of which cpu and memory count ---- */
 
 /* What the spec asks for, init containers included. In `tree`. */
 node_t pod_allocation (const node_t *pod, tree_t *tree);

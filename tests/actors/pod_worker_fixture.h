@@ -25,7 +25,8 @@ typedef struct {
     actor_host_t *worker;
     peer_t *manager, *runtime, *images, *volumes, *resources, *objects, *tokens, *recorder;
     char directory[64];
-    char hash[32]; // of the container's last creation
+    char hash[32];  // of the container's last creation
+    bool is_joined; // the next worker is one of a node of a cluster
 } scene_t;
 
 static inline tree_t *
@@ -42,11 +43,12 @@ static inline void
 start_worker (scene_t *scene)
 {
     OWNED (free_text)
-    char *text = text_format ("{\"node_name\": \"n1\", \"root_dir\": \"%s/root\", "
-                              "\"pod_logs_dir\": \"%s/logs\", \"cgroup_driver\": \"cgroupfs\", "
-                              "\"is_standalone\": true, \"object_source\": \"manifest-watcher\", "
-                              "\"request_timeout_ms\": " REQUEST_TIMEOUT "}",
-                              scene->directory, scene->directory);
+    char *text =
+        text_format ("{\"node_name\": \"n1\", \"root_dir\": \"%s/root\", "
+                     "\"pod_logs_dir\": \"%s/logs\", \"cgroup_driver\": \"cgroupfs\", "
+                     "\"is_standalone\": %s, \"object_source\": \"manifest-watcher\", "
+                     "\"request_timeout_ms\": " REQUEST_TIMEOUT "}",
+                     scene->directory, scene->directory, scene->is_joined ? "false" : "true");
     OWNED (tree_destroy) tree_t *args = json (text);
     scene->worker = stage_actor (scene->stage, &pod_worker_class, WORKER, tree_root (args));
 }

@@ -1,7 +1,10 @@
 /* test_pod_manager.c - sources, admission, workers, mirrors, deletion, as its peers see them. */
 #include "cubelet/actors.h"
+#include "cubelet/file_read.h"
+#include "cubelet/file_write.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
+#include "cubelet/pod_resource_state.h"
 #include "helper_peer.h"
 #include <setjmp.h>
 #include <stdarg.h>
@@ -301,6 +304,67 @@ a_resize_waits_for_room (void **state)
     send_pod (&scene, "u2", SIZED ("u2", "500m"));
     expect_sized (second, "500m", "");
     expect_sized (first, "1500m", "");
+}
+
+static void
+put_state (const char *directory, const char *name, const char *pods)
+{
+    fault_t fault = { 0 };
+    size_t size = 0;
+    OWNED (tree_destroy) tree_t *tree = json (pods);
+    OWNED (free_text) char *text = pod_resource_state_write (tree_root (tree), &size);
+    OWNED (free_text) char *path = text_format ("%s/%s", directory, name);
+    assert_int_equal (file_write (path, text, size, 0600, &fault), 0);
+}
+
+/* What the file says of this container's CPU; "" for nothing. Owned. */
+static char *
+cpu_in_state (const char *directory, const char *name, const char *uid)
+{
+    fault_t fault = { 0 };
+    size_t size = 0;
+    OWNED (free_text) char *path = text_format ("%s/%s", directory, name);
+    OWNED (free_text) char *text = file_read (path, 1 << 20, &size, &fault);
+    OWNED (tree_destroy) tree_t *pods = text ? pod_resource_state_read (text, size, &fault) : NULL;
+    return text_copy (
+        node_as_text (node_at (tree_root (pods), uid, "c", "requests", "cpu", NULL), ""));
+}
+
+static void
+what_pods_were_given_and_have_got_survives_a_restart (void **state)
+{
+    (void) state;
+    char directory[] = "/tmp/test-pod-manager-XXXXXX";
+    assert_non_null (mkdtemp (directory));
+    put_state (directory, "allocated_pods_state",
+               "{\"u1\": {\"c\": {\"requests\": {\"cpu\": \"1\"}}}}");
+    put_state (directory, "actuated_pods_state",
+               "{\"u1\": {\"c\": {\"requests\": {\"cpu\": \"500m\"}}}}");
+    OWNED (free_text)
+    char *args = text_format ("{\"sources\": [\"api\"], \"joined\": true, \"worker_args\": "
+                              "{\"root_dir\": \"%s\"}, \"initial_node\": " NODE "}",
+                              directory);
+    scene_t scene = scene_open (args, "");
+    send_set (&scene, "api", SIZED ("u1", "9"));
+    peer_t *worker = expect_worker (&scene, "pod-worker/ns_u1_u1");
+    expect_sized (worker, "1", "Infeasible"); // as before, though it asks for more
+    send_pod (&scene, "u1", SIZED ("u1", "1500m"));
+    expect_sized (worker, "1500m", "");
+    OWNED (free_text) char *given = cpu_in_state (directory, "allocated_pods_state", "u1");
+    assert_string_equal (given, "1500m"); // before the worker may begin
+    OWNED (free_text) char *has = cpu_in_state (directory, "actuated_pods_state", "u1");
+    assert_string_equal (has, "500m");
+    peer_send_json (
+        worker, "pod-manager", MSG_POD_ACTUATED,
+        "{\"uid\": \"u1\", \"resources\": {\"c\": {\"requests\": {\"cpu\": \"1500m\"}}}}");
+    uint64_t id = peer_request (worker, "pod-manager", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *listed = peer_expect_reply (worker, id); // it was taken
+    assert_non_null (listed);
+    scene_close (&scene); // writes what is still to be written
+    OWNED (free_text) char *got = cpu_in_state (directory, "actuated_pods_state", "u1");
+    assert_string_equal (got, "1500m");
+    OWNED (free_text) char *command = text_format ("rm -r %s", directory);
+    assert_int_equal (system (command), 0);
 }
 
 // ---- deletion ----
@@ -614,6 +678,7 @@ main (void)
         cmocka_unit_test (what_ran_before_is_not_admitted_again),
         cmocka_unit_test (a_critical_pod_waits_for_its_room),
         cmocka_unit_test (a_resize_waits_for_room),
+        cmocka_unit_test (what_pods_were_given_and_have_got_survives_a_restart),
         cmocka_unit_test (a_deleted_pod_is_reported_until_it_is_gone),
         cmocka_unit_test (a_pod_that_vanishes_is_stopped),
         cmocka_unit_test (its_own_status_coming_back_is_no_news_for_the_worker),

@@ -315,6 +315,59 @@ a_worker_killed_while_the_pod_runs_adopts_it (void **state)
     expect_quiet (scene->runtime);
 }
 
+#define SIZED                                                                                      \
+    "\"containers\": [{\"name\": \"main\", \"image\": \"i\", \"resources\": {\"requests\": "       \
+    "{\"cpu\": \"100m\"}, \"limits\": {\"cpu\": \"200m\"}}}]"
+
+/* A worker of a cluster's node finds the running container. */
+static void
+adopt_sized (scene_t *scene, const char *more)
+{
+    bring_up (scene);
+    scene->is_joined = true;
+    restart_worker (scene);
+    sync_pod (scene, POD (SIZED), more);
+    serve_listing (scene);
+    serve_preparations (scene);
+}
+
+static const node_t *
+requests_in (const received_t *got)
+{
+    return node_at (got->body, "resources", "main", "requests", NULL);
+}
+
+static void
+a_worker_that_knows_what_a_container_had_gets_on_with_the_resize (void **state)
+{
+    scene_t *scene = *state;
+    adopt_sized (scene, STAY ", \"actuated\": {\"main\": {\"requests\": {\"cpu\": \"50m\"}, "
+                             "\"limits\": {\"cpu\": \"200m\"}}}");
+    received_t *got = peer_expect (scene->manager, MSG_POD_ACTUATED);
+    assert_string_equal (node_get_text (requests_in (got), "cpu", ""), "50m");
+    received_destroy (&got);
+    serve (scene->resources, MSG_CGROUP_ENSURE, "{}");
+    OWNED (received_destroy)
+    received_t *update = answer (scene->runtime, MSG_CRI_UPDATE_CONTAINER_RESOURCES, "{}");
+    assert_int_equal (node_get_int (node_get (update->body, "linux"), "cpu_shares", 0), 102);
+    serve_status (scene, "RUNNING", "");
+    got = peer_expect (scene->manager, MSG_POD_ACTUATED);
+    assert_string_equal (node_get_text (requests_in (got), "cpu", ""), "100m");
+    received_destroy (&got);
+    expect_event (scene, "ResizeCompleted");
+}
+
+static void
+an_adopted_container_that_has_what_it_is_to_have_is_left_alone (void **state)
+{
+    scene_t *scene = *state;
+    adopt_sized (scene, STAY ", \"actuated\": {\"main\": {\"requests\": {\"cpu\": \"0.1\"}, "
+                             "\"limits\": {\"cpu\": \"0.2\"}}}");
+    OWNED (received_destroy) received_t *got = peer_expect (scene->manager, MSG_POD_ACTUATED);
+    assert_non_null (requests_in (got));
+    expect_quiet (scene->runtime);
+}
+
 static void
 a_worker_killed_while_it_made_the_sandbox_goes_on_with_it (void **state)
 {
@@ -375,6 +428,8 @@ main (void)
         TEST (a_stop_that_fails_for_a_moment_is_tried_again),
         TEST (a_pod_told_to_go_before_anything_started_makes_nothing),
         TEST (a_worker_killed_while_the_pod_runs_adopts_it),
+        TEST (a_worker_that_knows_what_a_container_had_gets_on_with_the_resize),
+        TEST (an_adopted_container_that_has_what_it_is_to_have_is_left_alone),
         TEST (a_worker_killed_while_it_made_the_sandbox_goes_on_with_it),
         TEST (a_worker_killed_while_it_stops_the_pod_stops_it_again),
     };

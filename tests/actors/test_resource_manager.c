@@ -146,16 +146,36 @@ fixture_new (const char *driver, const char *root, const char *mount)
 #define REQUESTS "{\"requests\": {\"cpu\": \"250m\"}}"
 
 static char *
-ensure (fixture_t *self, const char *uid, const char *resources)
+ask (fixture_t *self, const char *uid, const char *resources, const char *more)
 {
     OWNED (free_text)
     char *json = text_format (
         "{\"pod\": {\"metadata\": {\"name\": \"p\", \"namespace\": \"n\", \"uid\": \"%s\"},"
-        " \"spec\": {\"containers\": [{\"name\": \"c\", \"image\": \"i\", \"resources\": %s}]}}}",
-        uid, resources);
+        " \"spec\": {\"containers\": [{\"name\": \"c\", \"image\": \"i\", \"resources\": %s}]}}%s}",
+        uid, resources, more);
     uint64_t id = peer_request_json (self->worker, "resource-manager", MSG_CGROUP_ENSURE, json);
     OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
     return text_copy (reply->envelope.fault_text ? reply->envelope.fault_text : "");
+}
+
+static char *
+ensure (fixture_t *self, const char *uid, const char *resources)
+{
+    return ask (self, uid, resources, "");
+}
+
+/* The directories of the tests stand for groups that are made, with the files they would get. */
+static char *
+resize (fixture_t *self, const char *uid, const char *resources)
+{
+    return ask (self, uid, resources, ", \"resize\": true");
+}
+
+static void
+assert_resized (fixture_t *self, const char *uid, const char *resources)
+{
+    OWNED (free_text) char *fault = resize (self, uid, resources);
+    assert_string_equal (fault, "");
 }
 
 static void
@@ -210,7 +230,7 @@ v1_groups_exist_in_every_hierarchy (void **state)
     assert_false (is_there ("not-a-hierarchy/kubepods"));
     assert_file ("cpuset/kubepods/cpuset.cpus", "0-3");
     assert_file ("cpuset/kubepods/cpuset.mems", "0");
-    assert_ensured (&self, "u1", LIMITS);
+    assert_resized (&self, "u1", LIMITS);
     assert_file ("cpu,cpuacct/kubepods/podu1/cpu.shares", "512");
     assert_file ("cpu,cpuacct/kubepods/podu1/cpu.cfs_quota_us", "50000");
     assert_file ("cpu,cpuacct/kubepods/podu1/cpu.cfs_period_us", "100000");
@@ -232,11 +252,26 @@ v2_groups_pass_their_controllers_on (void **state)
     put ("kubepods/podu1/cpu.weight", "");
     fixture_t self = fixture_new ("cgroupfs", "", mount_directory);
     assert_file ("cgroup.subtree_control", "+memory");
-    assert_ensured (&self, "u1", LIMITS);
+    assert_resized (&self, "u1", LIMITS);
     assert_file ("kubepods/podu1/cpu.max", "50000 100000");
     assert_file ("kubepods/podu1/cpu.weight", "20");
     assert_file ("kubepods/podu1/memory.max", "33554432");
     assert_file ("kubepods/podu1/pids.max", "50");
+    stage_destroy (&self.stage);
+}
+
+static void
+a_group_that_is_there_keeps_its_values_until_it_is_resized (void **state)
+{
+    (void) state;
+    put ("cgroup.controllers", "");
+    put ("cgroup.procs", "");
+    put ("kubepods/podu1/memory.max", "99\n");
+    fixture_t self = fixture_new ("cgroupfs", "", mount_directory);
+    assert_ensured (&self, "u1", LIMITS);
+    assert_file ("kubepods/podu1/memory.max", "99");
+    assert_resized (&self, "u1", LIMITS);
+    assert_file ("kubepods/podu1/memory.max", "33554432");
     stage_destroy (&self.stage);
 }
 
@@ -445,6 +480,8 @@ main (void)
         cmocka_unit_test_setup_teardown (all_pods_together_are_limited, make_mount, remove_mount),
         cmocka_unit_test_setup_teardown (v2_groups_pass_their_controllers_on, make_mount,
                                          remove_mount),
+        cmocka_unit_test_setup_teardown (a_group_that_is_there_keeps_its_values_until_it_is_resized,
+                                         make_mount, remove_mount),
         cmocka_unit_test_setup_teardown (the_systemd_driver_spells_slices, make_mount,
                                          remove_mount),
         cmocka_unit_test_setup_teardown (the_runtimes_own_driver_wins, make_mount, remove_mount),

@@ -116,11 +116,19 @@ class ApiPods(LabCase):
             pod, 'PodResizePending') and not pods.condition(pod, 'PodResizeInProgress')
             and pods.container(pod).get('resources', {}).get('limits', {}).get('cpu') == '250m')
         self.assertEqual(pods.container(pod)['restartCount'], 0)
-        state = json.loads((self.agent.root / 'allocated_pods_state').read_text())
-        self.assertEqual(state['pods'][uid]['allocation']['main']['limits']['cpu'], '250m')
+        container = pods.container(pod)['containerID'].split('//')[1]
+        self.assertEqual(self.cpu_quota(container), 25000)
 
-        quota = self.cpu_quota(pods.container(pod)['containerID'].split('//')[1])
-        self.assertEqual(quota, 25000)
+        self.agent.stop()  # a resize of this time is found and carried out after the restart
+        for name in 'allocated_pods_state', 'actuated_pods_state':
+            state = json.loads(json.loads((self.agent.root / name).read_text())['data'])
+            self.assertEqual(state['entries'][uid]['ContainerResources']['main']['limits']['cpu'], '250m')
+        resize('150m')
+        self.agent.start()
+        pod = self.agent.wait_api_pod('sized', 'resized after the restart', lambda pod: not pods.condition(
+            pod, 'PodResizeInProgress') and pods.container(pod)['resources']['limits']['cpu'] == '150m')
+        self.assertEqual(pods.container(pod)['restartCount'], 0)
+        self.agent.wait('the new quota', lambda: self.cpu_quota(container) == 15000)
 
     def cpu_quota(self, container):
         """The CPU quota of a container in microseconds of 100 ms, from its cgroup."""

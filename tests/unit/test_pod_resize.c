@@ -13,7 +13,8 @@ the_allocation_takes_the_place_of_the_spec (void **state)
         yaml_node (POD ("{requests: {cpu: 1, example.com/x: 1}, limits: {memory: 1Gi}}"), tree);
     node_t allocation = pod_allocation (&before, tree);
     assert_yaml ("allocation", &allocation,
-                 "{a: {requests: {cpu: 1}, limits: {memory: 1Gi}}, b: {requests: {}, limits: {}}}");
+                 "{a: {requests: {cpu: 1, example.com/x: 1}, limits: {memory: 1Gi}}, "
+                 "b: {requests: {}, limits: {}}}");
     node_t after = yaml_node (
         POD ("{requests: {cpu: 2, memory: 1, example.com/x: 1}, limits: {memory: 2Gi}}"), tree);
     assert_true (pod_allocation_is_desired (&before, &allocation));
