@@ -38,6 +38,13 @@ seed_destroy (actor_seed_t **self_p)
     *self_p = NULL;
 }
 
+static void
+take_new_bus (actor_t *self, const char *endpoint)
+{
+    actor_reconnect (self, endpoint);
+    zstr_send (self->pipe, ACTOR_HAS_NEW_BUS);
+}
+
 void
 actor_read_pipe (actor_t *self)
 {
@@ -52,7 +59,7 @@ actor_read_pipe (actor_t *self)
     }
     OWNED (free_text) char *endpoint = zmsg_popstr (message);
     if (streq (command, "BUS") && endpoint)
-        actor_reconnect (self, endpoint);
+        take_new_bus (self, endpoint);
 }
 
 static void

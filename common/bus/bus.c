@@ -27,6 +27,7 @@ typedef struct {
     zloop_t *loop;
     fault_rules_t *rules;
     zlistx_t *delayed;                      // parcel_t
+    zhashx_t *closed;                       // names of actors that ended and did not return
     type_count_t counts[MESSAGE_COUNT + 1]; // the last for unknown types
     uint64_t tapped;
     uint64_t last_id;
@@ -68,6 +69,8 @@ count_of (bus_t *self, const char *type)
 static const char *
 send_to (bus_t *self, const parcel_t *parcel)
 {
+    if (zhashx_lookup (self->closed, parcel->envelope.to))
+        return "undeliverable"; // though the socket, which closes in its own time, would take it
     OWNED (zframe_destroy) zframe_t *to = zframe_from (parcel->envelope.to);
     zframe_t *head = parcel->head;
     zframe_t *body = parcel->body;
@@ -173,12 +176,27 @@ reply_stats (bus_t *self, const envelope_t *request)
     send_own (self, request->from, MSG_BUS_STATS, request->id, &body, NULL);
 }
 
+/* What was routed until now reached the old actor or nobody; all that follows comes back. */
 static void
-handle_own (bus_t *self, const envelope_t *envelope)
+close_name (bus_t *self, const envelope_t *request, const node_t *body)
+{
+    zhashx_update (self->closed, node_get_text (body, "name", ""), self);
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t answer = node_map();
+    node_set_int (tree, &answer, "at", clock_monotonic_ms());
+    send_own (self, request->from, MSG_BUS_CLOSE, request->id, &answer, NULL);
+}
+
+static void
+handle_own (bus_t *self, const envelope_t *envelope, const node_t *body)
 {
     message_id_t type = message_find (envelope->type);
     if (type == MSG_BUS_STATS)
         reply_stats (self, envelope);
+    else if (type == MSG_BUS_CLOSE)
+        close_name (self, envelope, body);
+    else if (type == MSG_BUS_OPEN)
+        zhashx_delete (self->closed, node_get_text (body, "name", ""));
     else if (type == MSG_ACTOR_KILL)
         self->is_ending = true;
     else if (envelope->wants_reply) {
@@ -186,6 +204,18 @@ handle_own (bus_t *self, const envelope_t *envelope)
         fault_set (&fault, FAULT_UNIMPLEMENTED, "the bus does not take %s", envelope->type);
         send_own (self, envelope->from, type, envelope->id, NULL, &fault);
     }
+}
+
+static void
+read_own (bus_t *self, const parcel_t *parcel)
+{
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *body = body_unpack (parcel->body, &fault);
+    if (body)
+        handle_own (self, &parcel->envelope, tree_root (body));
+    else
+        LOG_ERROR ("Message dropped by the bus type=%s from=%s err=%s", parcel->envelope.type,
+                   parcel->envelope.from, fault.text);
 }
 
 // ---- faults ----
@@ -249,7 +279,7 @@ route (bus_t *self, parcel_t *parcel)
     count->bytes += zframe_size (parcel->body);
     if (streq (parcel->envelope.to, "bus")) {
         show (self, &parcel->envelope, parcel->body, "delivered");
-        handle_own (self, &parcel->envelope);
+        read_own (self, parcel);
         return;
     }
     const fault_rule_t *rule = fault_rules_is_empty (self->rules)
@@ -428,6 +458,7 @@ bus_destroy (bus_t **self_p)
     tap_destroy (&self->tap);
     fault_rules_destroy (&self->rules);
     zlistx_destroy (&self->delayed);
+    zhashx_destroy (&self->closed);
     free (self);
     *self_p = NULL;
 }
@@ -482,6 +513,7 @@ bus_new (const bus_config_t *config, fault_t *fault)
     self->rules = fault_rules_new();
     self->delayed = zlistx_new();
     zlistx_set_destructor (self->delayed, parcel_destroy);
+    self->closed = zhashx_new();
     self->last_id = (uint64_t) clock_now_ns();
     self->loop = zloop_new();
     zloop_set_nonstop (self->loop, true);

@@ -19,7 +19,8 @@
 #define HEALTHY_AFTER_MS 60000 // a run of this length starts the backoff over
 #define SETTLED_MS 20000       // after that the start's own memory is not needed any more
 #define RELEASE_MS 60000
-#define STOP_LIMIT_MS 5000 // how long an orderly end of all actors may take
+#define CLOSE_LIMIT_MS 10000 // the bus answers at once, unless it ends
+#define STOP_LIMIT_MS 5000   // how long an orderly end of all actors may take
 
 /* One actor under supervision: started, waiting for its restart, or ending. */
 typedef struct {
@@ -102,31 +103,70 @@ hears_of (const actor_class_t *class, const char *name)
     return false;
 }
 
-/* Tells the peers that an actor is there and knows nothing yet. */
 static void
-tell_peers (supervisor_t *self, const ward_t *newcomer)
+tell_up (supervisor_t *self, const ward_t *peer, const ward_t *newcomer)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
     node_set_text (tree, &body, "name", newcomer->name);
     node_set_text (tree, &body, "class", newcomer->class->name);
     node_set_int (tree, &body, "restarts", newcomer->restarts);
-    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
-        if (peer->is_up && peer != newcomer && hears_of (peer->class, newcomer->class->name))
-            actor_send (self->actor, peer->name, MSG_ACTOR_UP, &body);
+    actor_send (self->actor, peer->name, MSG_ACTOR_UP, &body);
 }
 
-/* Tells everybody that an actor answers nothing any more of what it was asked. */
+/* Tells the peers that an actor is there and knows nothing yet. */
+static void
+tell_peers (supervisor_t *self, const ward_t *newcomer)
+{
+    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
+        if (peer->is_up && peer != newcomer && hears_of (peer->class, newcomer->class->name))
+            tell_up (self, peer, newcomer);
+}
+
+/* After a new bus: who is there already, for one that comes back to it later. */
+static void
+tell_of_peers (supervisor_t *self, const ward_t *returned)
+{
+    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
+        if (peer->is_up && peer != returned && hears_of (returned->class, peer->class->name))
+            tell_up (self, returned, peer);
+}
+
+/* The bus delivers nothing to the actor any more: everybody may know that what it was asked until
+   then is not answered. A bus that ended meanwhile says the same of every request. */
+static void
+on_closed (void *state, const message_t *reply, const fault_t *fault, void *context)
+{
+    (void) fault;
+    supervisor_t *self = state;
+    const char *name = context;
+    int64_t at = reply ? node_get_int (reply->body, "at", 0) : clock_monotonic_ms();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "name", name);
+    node_set_int (tree, &body, "at", at);
+    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
+        if (peer->is_up && !streq (peer->name, name))
+            actor_send (self->actor, peer->name, MSG_ACTOR_DOWN, &body);
+}
+
 static void
 tell_down (supervisor_t *self, const ward_t *ended)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
     node_set_text (tree, &body, "name", ended->name);
-    node_set_int (tree, &body, "at", clock_monotonic_ms());
-    for (ward_t *peer = zhashx_first (self->wards); peer; peer = zhashx_next (self->wards))
-        if (peer->is_up && peer != ended)
-            actor_send (self->actor, peer->name, MSG_ACTOR_DOWN, &body);
+    actor_request (self->actor, "bus", MSG_BUS_CLOSE, &body, CLOSE_LIMIT_MS, on_closed, ended->name,
+                   strlen (ended->name) + 1);
+}
+
+static void
+open_name (supervisor_t *self, const ward_t *ward)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "name", ward->name);
+    actor_send (self->actor, "bus", MSG_BUS_OPEN, &body);
 }
 
 static void
@@ -208,7 +248,13 @@ take_word (supervisor_t *self, ward_t *ward, zmsg_t *message)
         ward->is_up = true;
         ward->heard_ms = clock_monotonic_ms();
         LOG_V (3, "Actor is up actor=%s restarts=%lld", ward->name, (long long) ward->restarts);
+        open_name (self, ward);
         tell_peers (self, ward);
+    }
+    else if (streq (word, ACTOR_HAS_NEW_BUS)) {
+        ward->is_up = true;
+        tell_peers (self, ward);
+        tell_of_peers (self, ward);
     }
     else if (streq (word, "DOWN")) {
         free (ward->reason);
@@ -255,8 +301,10 @@ stop_ward (supervisor_t *self, ward_t *ward)
     ward->is_stopping = true;
     if (ward->host)
         actor_host_stop (ward->host);
-    else
+    else {
+        open_name (self, ward); // nobody has it now: the bus need not remember it
         forget_ward (self, ward);
+    }
 }
 
 // ---- hanging actors ----
@@ -330,16 +378,13 @@ retry_bus (void *state, void *context)
     }
     actor_watch_socket (self->actor, zactor_sock (self->bus), on_bus_pipe, NULL);
     actor_reconnect (self->actor, self->bus_endpoint);
-    for (ward_t *ward = zhashx_first (self->wards); ward; ward = zhashx_next (self->wards))
+    // What was on its way is lost: everybody counts as new to everybody, but cannot be told so
+    // before it has the new bus.
+    for (ward_t *ward = zhashx_first (self->wards); ward; ward = zhashx_next (self->wards)) {
+        ward->is_up = false;
+        ward->heard_ms = clock_monotonic_ms();
         if (ward->host)
             actor_host_reconnect (ward->host, self->bus_endpoint);
-    // What was on its way is lost: everybody counts as new to everybody.
-    OWNED (zlistx_destroy) zlistx_t *names = zhashx_keys (self->wards);
-    for (const char *name = zlistx_first (names); name; name = zlistx_next (names)) {
-        ward_t *ward = zhashx_lookup (self->wards, name);
-        ward->heard_ms = clock_monotonic_ms();
-        if (ward->is_up)
-            tell_peers (self, ward);
     }
 }
 

@@ -2,7 +2,8 @@
 
    Over the pipe of its zactor an actor says "UP" when its state is made, and "DOWN" with a reason
    when it ends by itself; then czmq's signal follows. It hears "$TERM" and "BUS" with the
-   endpoint of a new bus. Nothing else goes over the pipe, so that it can never fill. */
+   endpoint of a new bus, which it answers with ACTOR_HAS_NEW_BUS. Nothing else goes over the pipe,
+   so that it can never fill. */
 #pragma once
 #include "cubelet/actor.h"
 #include <czmq.h>
@@ -14,6 +15,9 @@
 
 /* How often an actor says that it is alive, unless told otherwise. */
 #define ACTOR_HEARTBEAT_MS 10000
+
+/* What an actor says when messages of a new bus reach it: what is sent to it before is lost. */
+#define ACTOR_HAS_NEW_BUS "NEW BUS"
 
 typedef struct actor_host actor_host_t;
 
@@ -40,7 +44,10 @@ void actor_host_stop (actor_host_t *self);
    anything. */
 void actor_host_abandon (actor_host_t *self);
 
-/* Tells the actor that the bus is another one now. */
+/* What an actor says on its pipe when messages of the new bus reach it. */
+#define ACTOR_HAS_NEW_BUS "NEW BUS"
+
+/* Tells the actor that the bus is another one now; it answers ACTOR_HAS_NEW_BUS. */
 void actor_host_reconnect (actor_host_t *self, const char *bus_endpoint);
 
 /* Runs an actor in the calling thread until it ends (for the supervisor, on the main thread).

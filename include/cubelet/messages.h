@@ -22,6 +22,8 @@ M(ACTOR_KILL, "actor.kill", "bus", "*", "", "-", "fault injection: end at once, 
 M(ACTOR_HANG, "actor.hang", "bus", "*", "ms:int", "-", "fault injection: do nothing for so long") \
 M(REQUEST_CANCEL, "request.cancel", "*", "*", "id:int", "-", "the sender no longer waits for the answer of its request") \
 M(BUS_UNDELIVERABLE, "bus.undeliverable", "bus", "*", "to:text type:text reason:text", "-", "a message reached nobody; answers requests as a fault") \
+M(BUS_CLOSE, "bus.close", "supervisor", "bus", "name:text", "at:int", "that actor ended, though its socket may take messages for a while: deliver nothing to it any more, and say since which monotonic ms") \
+M(BUS_OPEN, "bus.open", "supervisor", "bus", "name:text", "-", "that name may be delivered to again") \
 M(BUS_STATS, "bus.stats", "*", "bus", "", "messages:list tapped:int", "counters: per type {type count bytes undeliverable full}; how many messages taps were shown") \
 M(SOURCE_PODS, "source.pods", "manifest-watcher url-watcher api-watcher", "pod-manager", "source:text pods:list assumed:bool?", "-", "the full set of pods of one source: admitted nowhere yet, defaulted and validated; assumed: those of a checkpoint, while the source cannot be reached (docs/offline.md)") \
 M(SOURCE_POD, "source.pod", "api-watcher", "pod-manager", "source:text uid:text pod:map?", "-", "one pod of a source changed or is new; without pod: it is gone from the source") \

@@ -258,6 +258,39 @@ a_request_to_an_actor_that_ended_is_unavailable (void **state)
     assert_string_equal (reply->envelope.fault_text, "nobody ended before it answered");
 }
 
+static uint64_t
+name_to_bus (peer_t *peer, message_id_t type, const char *name)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set_text (tree, &body, "name", name);
+    if (type == MSG_BUS_CLOSE)
+        return peer_request (peer, "bus", type, &body);
+    peer_send (peer, "bus", type, &body);
+    return 0;
+}
+
+static void
+a_closed_name_gets_nothing_until_it_is_opened_again (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new();
+    stage_actor (stage, &ECHO, "echo", NULL);
+    peer_t *peer = stage_peer (stage, "peer");
+    int64_t before_ms = clock_monotonic_ms();
+    uint64_t closing = name_to_bus (peer, MSG_BUS_CLOSE, "echo");
+    OWNED (received_destroy) received_t *closed = peer_expect_reply (peer, closing);
+    assert_true (node_get_int (closed->body, "at", -1) >= before_ms);
+    // The socket is there and would take it, as that of an actor does that has just ended.
+    uint64_t lost = peer_request (peer, "echo", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *returned = peer_expect_reply (peer, lost);
+    assert_string_equal (returned->envelope.type, "bus.undeliverable");
+    name_to_bus (peer, MSG_BUS_OPEN, "echo");
+    uint64_t id = peer_request (peer, "echo", MSG_POD_LIST, NULL);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (peer, id);
+    assert_string_equal (reply->envelope.type, "pod.list");
+}
+
 static int64_t
 ask_tapped (peer_t *peer)
 {
@@ -392,6 +425,7 @@ main (void)
         cmocka_unit_test (an_actor_that_takes_a_name_over_gets_its_messages),
         cmocka_unit_test (the_bus_counts_and_shows_nothing_without_a_tap),
         cmocka_unit_test (a_request_to_an_actor_that_ended_is_unavailable),
+        cmocka_unit_test (a_closed_name_gets_nothing_until_it_is_opened_again),
         cmocka_unit_test (the_bus_shows_masked_messages_while_a_tap_is_attached),
         cmocka_unit_test (a_tap_that_subscribes_to_the_list_of_actors_sees_it_each_time),
     };
