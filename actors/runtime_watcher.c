@@ -21,6 +21,12 @@
 #define LIST_DEADLINE_MS 30000
 #define NEWCOMERS_MAX 4096
 
+/* A worker that waits for a listing that begins then or later: it is told all of its pod. */
+typedef struct {
+    char *worker;
+    int64_t since; // ns
+} newcomer_t;
+
 typedef struct {
     actor_t *actor;
     pleg_t *pleg;
@@ -38,9 +44,9 @@ typedef struct {
     int64_t renew_at;         // monotonic ms
     bool is_periodic;         // the listing under way was due anyway
     bool has_events;
-    bool is_down;     // and we were told so: wait until it is back
-    bool is_failing;  // logged already
-    char **newcomers; // workers that wait for the next listing
+    bool is_down;    // and we were told so: wait until it is back
+    bool is_failing; // logged already
+    newcomer_t *newcomers;
     size_t newcomer_count;
 } watcher_t;
 
@@ -98,23 +104,32 @@ tell_newcomer (watcher_t *self, const char *worker)
 static void
 tell_newcomers (watcher_t *self)
 {
+    size_t kept = 0;
     for (size_t i = 0; i < self->newcomer_count; i++) {
-        tell_newcomer (self, self->newcomers[i]);
-        free (self->newcomers[i]);
+        newcomer_t *newcomer = &self->newcomers[i];
+        if (newcomer->since > self->listed_at) { // for the next one
+            self->newcomers[kept++] = *newcomer;
+            continue;
+        }
+        tell_newcomer (self, newcomer->worker);
+        free (newcomer->worker);
     }
-    self->newcomer_count = 0;
+    self->newcomer_count = kept;
 }
 
 static void
-keep_newcomer (watcher_t *self, const char *worker)
+keep_newcomer (watcher_t *self, const char *worker, int64_t since)
 {
-    for (size_t i = 0; i < self->newcomer_count; i++)
-        if (strcmp (self->newcomers[i], worker) == 0)
-            return;
+    for (size_t i = 0; i < self->newcomer_count; i++) {
+        if (strcmp (self->newcomers[i].worker, worker) != 0)
+            continue;
+        self->newcomers[i].since = since;
+        return;
+    }
     if (self->newcomer_count == NEWCOMERS_MAX)
         return; // it is told with all others when the listings are renewed
-    self->newcomers = memory_grow (self->newcomers, self->newcomer_count + 1, sizeof (char *));
-    self->newcomers[self->newcomer_count++] = text_copy (worker);
+    self->newcomers = memory_grow (self->newcomers, self->newcomer_count + 1, sizeof (newcomer_t));
+    self->newcomers[self->newcomer_count++] = (newcomer_t){ text_copy (worker), since };
 }
 
 // ---- when to list ----
@@ -312,13 +327,23 @@ static void
 on_worker_up (watcher_t *self, const char *worker, bool is_new)
 {
     pleg_set_orphan (self->pleg, pod_worker_uid (worker), false);
-    // a replaced worker has changed its pod since the last listing, perhaps
     if (is_new && pleg_listed_at (self->pleg))
         tell_newcomer (self, worker);
     else {
-        keep_newcomer (self, worker);
+        // a replaced worker has changed its pod since the last listing began, perhaps
+        keep_newcomer (self, worker, is_new ? 0 : clock_now_ns());
         list_soon (self);
     }
+}
+
+static int
+on_relist (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    watcher_t *self = state;
+    keep_newcomer (self, message->from, clock_now_ns());
+    list_soon (self);
+    return 0;
 }
 
 static int
@@ -356,6 +381,7 @@ on_undeliverable (void *state, const message_t *message, fault_t *fault)
 static const actor_handler_t HANDLERS[] = {
     { MSG_RUNTIME_EVENT, on_event },
     { MSG_RUNTIME_STATE, on_state },
+    { MSG_POD_RELIST, on_relist },
     { MSG_ACTOR_UP, on_actor_up },
     { MSG_BUS_UNDELIVERABLE, on_undeliverable },
     { 0 },
@@ -384,7 +410,7 @@ stop (void **self_p)
     tree_destroy (&self->sandboxes);
     tree_destroy (&self->containers);
     for (size_t i = 0; i < self->newcomer_count; i++)
-        free (self->newcomers[i]);
+        free (self->newcomers[i].worker);
     free (self->newcomers);
     free (self);
     *self_p = NULL;

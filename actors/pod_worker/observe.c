@@ -163,6 +163,13 @@ observe_listing (worker_t *self, const node_t *body)
                       on_sandbox_changed, on_container_changed, self);
 }
 
+void
+observe_lost_answer (worker_t *self, const fault_t *fault)
+{
+    if (fault->code == FAULT_UNAVAILABLE || fault->code == FAULT_DEADLINE)
+        actor_send (self->actor, "runtime-watcher", MSG_POD_RELIST, NULL);
+}
+
 // ---- the first listing ----
 
 static node_t

@@ -100,6 +100,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     worker_t *self = state;
     self->changed_at = clock_now_ns();
     if (fault) {
+        observe_lost_answer (self, fault);
         create_failed (self, fault, true);
         return;
     }

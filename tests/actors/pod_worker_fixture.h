@@ -23,7 +23,8 @@
 typedef struct {
     stage_t *stage;
     actor_host_t *worker;
-    peer_t *manager, *runtime, *images, *volumes, *resources, *objects, *tokens, *recorder;
+    peer_t *manager, *runtime, *watcher, *images, *volumes, *resources, *objects, *tokens,
+        *recorder;
     char directory[64];
     char hash[32];  // of the container's last creation
     bool is_joined; // the next worker is one of a node of a cluster
@@ -73,6 +74,7 @@ set_up (void **state)
         { &scene->images, "image-puller" },        { &scene->volumes, "volume-manager" },
         { &scene->resources, "resource-manager" }, { &scene->objects, "manifest-watcher" },
         { &scene->tokens, "token-manager" },       { &scene->recorder, "event-recorder" },
+        { &scene->watcher, "runtime-watcher" },
     };
     for (size_t i = 0; i < COUNT_OF (peers); i++)
         *peers[i].peer = stage_peer (scene->stage, peers[i].name);

@@ -227,6 +227,34 @@ a_container_whose_start_failed_and_runs_is_not_started_twice (void **state)
     expect_quiet (scene->runtime);
 }
 
+/* CreateContainer's answer was lost, but it did create: unseen it would be in the way of the next.
+ */
+static void
+after_a_lost_answer_the_worker_has_the_runtime_listed (void **state)
+{
+    scene_t *scene = *state;
+    sync_pod (scene, POD (ONE_CONTAINER), STAY);
+    serve_empty_listing (scene);
+    serve_preparations (scene);
+    serve_sandbox (scene);
+    serve (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
+    OWNED (received_destroy)
+    received_t *created = peer_expect (scene->runtime, MSG_CRI_CREATE_CONTAINER);
+    peer_reply_fault (scene->runtime, created, FAULT_UNAVAILABLE, "connection reset");
+    OWNED (received_destroy) received_t *wish = peer_expect (scene->watcher, MSG_POD_RELIST);
+    assert_string_equal (wish->envelope.from, WORKER);
+    OWNED (free_text)
+    char *listing = text_format (
+        "{\"listed_at\": %lld, \"sandboxes\": [{\"id\": \"s1\", \"state\": \"SANDBOX_READY\"}], "
+        "\"containers\": [{\"id\": \"c1\", \"pod_sandbox_id\": \"s1\", "
+        "\"state\": \"CONTAINER_CREATED\"}]}",
+        (long long) clock_now_ns());
+    peer_send_json (scene->watcher, WORKER, MSG_POD_RUNTIME, listing);
+    OWNED (received_destroy) received_t *next = next_call (scene->runtime);
+    assert_int_equal (next->type, MSG_CRI_CONTAINER_STATUS);
+    assert_string_equal (node_get_text (next->body, "container_id", ""), "c1");
+}
+
 static void
 a_container_that_cannot_be_created_waits (void **state)
 {
@@ -422,6 +450,7 @@ main (void)
         TEST (a_lost_status_of_the_sandbox_is_asked_again),
         TEST (a_lost_status_of_a_started_container_is_asked_again),
         TEST (a_container_whose_start_failed_and_runs_is_not_started_twice),
+        TEST (after_a_lost_answer_the_worker_has_the_runtime_listed),
         TEST (a_container_that_cannot_be_created_waits),
         TEST (an_image_that_cannot_be_pulled_waits_with_the_pullers_reason),
         TEST (volumes_that_fail_are_tried_again),

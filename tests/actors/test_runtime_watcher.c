@@ -125,6 +125,29 @@ a_new_worker_is_told_at_once_a_replaced_one_after_a_new_listing (void **state)
 }
 
 static void
+a_worker_that_asks_is_told_by_a_listing_that_begins_after_that (void **state)
+{
+    (void) state;
+    test_t test = begin (true);
+    answer_listing (&test, SANDBOX, NO_CONTAINER);
+    expect_told (&test, 1, "");
+    tell (&test, MSG_RUNTIME_STATE, STREAMS);
+    OWNED (received_destroy)
+    received_t *begun = peer_expect (test.runtime, MSG_CRI_LIST_POD_SANDBOX);
+    peer_send_json (test.worker, "runtime-watcher", MSG_POD_RELIST, "{}");
+    uint64_t asked = peer_request (test.worker, "runtime-watcher", MSG_ACTOR_LIST, NULL);
+    OWNED (received_destroy) received_t *heard = peer_expect_reply (test.worker, asked);
+    assert_int_equal (heard->envelope.fault_code, FAULT_UNIMPLEMENTED); // so it has both by now
+    peer_reply_json (test.runtime, begun, SANDBOX);
+    OWNED (received_destroy) received_t *rest = peer_expect (test.runtime, MSG_CRI_LIST_CONTAINERS);
+    peer_reply_json (test.runtime, rest, CONTAINER ("CONTAINER_CREATED"));
+    expect_told (&test, 1, "CONTAINER_CREATED"); // since it is a change
+    answer_listing (&test, SANDBOX, CONTAINER ("CONTAINER_CREATED"));
+    expect_told (&test, 1, "CONTAINER_CREATED"); // since it asked
+    stage_destroy (&test.stage);
+}
+
+static void
 a_worker_of_which_the_runtime_has_nothing_is_told_so (void **state)
 {
     (void) state;
@@ -205,6 +228,7 @@ main (void)
         cmocka_unit_test (a_worker_is_told_what_is_there_and_what_changes),
         cmocka_unit_test (an_event_leads_to_a_listing_and_again_until_it_shows),
         cmocka_unit_test (a_new_worker_is_told_at_once_a_replaced_one_after_a_new_listing),
+        cmocka_unit_test (a_worker_that_asks_is_told_by_a_listing_that_begins_after_that),
         cmocka_unit_test (a_worker_of_which_the_runtime_has_nothing_is_told_so),
         cmocka_unit_test (pods_without_a_worker_are_reported_as_orphans_again_and_again),
         cmocka_unit_test (a_new_pod_manager_hears_of_orphans_again),

@@ -85,7 +85,10 @@ on_answer (void *state, const message_t *reply, const fault_t *fault, void *cont
     (void) reply, (void) context;
     driver_t *self = state;
     lost += fault && fault->code == FAULT_DEADLINE;
-    bool has_returned = restarts_seen == (strcmp (scenario.victim, "bus") == 0 ? 0 : self->ordered);
+    // Whoever was up first did not hear of the other.
+    bool has_returned =
+        !self->ordered
+        || restarts_seen == (strcmp (scenario.victim, "bus") == 0 ? 0 : self->ordered);
     if (fault || !has_returned) { // still on its way up
         actor_timer (self->actor, scenario.asks_hard ? 0 : ASK_AGAIN_MS, ask, NULL);
         return;

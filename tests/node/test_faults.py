@@ -11,8 +11,6 @@ from lab.case import AgentCase
 HOLD_MS = '1500'
 # an actor that hangs is replaced after 30 s without a heartbeat, seen with a check every 10 s
 HANG_DEADLINE = 150
-# an answer that was lost with an actor may be made good only by the next listing of the runtime, once a minute
-HEALED_DEADLINE = 150
 
 
 def full_pod(name):
@@ -53,7 +51,7 @@ class FaultCase(AgentCase):
 
     def check_up(self, name, restarts=(0,), deadline=None):
         """The pod becomes Ready, and the runtime has exactly what it shows."""
-        pod = self.agent.wait_ready_pod(name, deadline or HEALED_DEADLINE)
+        pod = self.agent.wait_ready_pod(name, deadline)
         uid = pod['metadata']['uid']
         running = [row for row in self.containerd.runtime.containers() if row['state'] == 'running'
                    and row['labels'].get('io.kubernetes.pod.uid') == uid]
