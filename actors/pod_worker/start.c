@@ -200,7 +200,6 @@ image_ensure (worker_t *self, const pod_action_t *action)
     node_set_text (tree, &body, "policy",
                    container->image_pull_policy ? container->image_pull_policy : "IfNotPresent");
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
-    node_set_bool (tree, &body, "resize", true);
     node_set_text (tree, &body, "container", container->name);
     if (!node_is_nil (&config))
         node_set (tree, &body, "sandbox_config", config);
@@ -586,6 +585,7 @@ resize_cgroup (worker_t *self, const start_t *start)
     node_t body = node_map();
     start_key_t key = key_of (start->container);
     node_set (tree, &body, "pod", node_copy (tree, self->pod.node));
+    node_set_bool (tree, &body, "resize", true);
     actor_request (self->actor, "resource-manager", MSG_CGROUP_ENSURE, &body, LOCAL_DEADLINE_MS,
                    on_cgroup, &key, sizeof key);
 }
