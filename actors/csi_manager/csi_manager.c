@@ -9,6 +9,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
 #include "manager.h"
+#include <string.h>
 
 static void
 stop (void **self_p)
@@ -18,13 +19,29 @@ stop (void **self_p)
     registry_stop (self);
     zhashx_destroy (&self->drivers);
     zhashx_destroy (&self->plugins);
+    zhashx_destroy (&self->sizes);
+    tree_destroy (&self->begun.node);
+    actor_timer_cancel (self->actor, &self->begun_timer);
     links_destroy (self);
     zlistx_destroy (&self->operations);
     free (self->root_dir);
     free (self->node_name);
+    free (self->boot_id);
     free (self->registry);
     free (self);
     *self_p = NULL;
+}
+
+/* Without one, every volume is published once more after a restart of the agent. */
+static void
+read_boot_id (manager_t *self)
+{
+    fault_t ignored = { 0 };
+    size_t size = 0;
+    self->boot_id = file_read ("/proc/sys/kernel/random/boot_id", 64, &size, &ignored);
+    if (!self->boot_id)
+        self->boot_id = text_copy ("");
+    self->boot_id[strcspn (self->boot_id, "\n")] = '\0';
 }
 
 static void *
@@ -38,12 +55,16 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->plugins = plugins_new();
     self->drivers = zhashx_new();
     self->operations = operations_new();
+    self->sizes = zhashx_new();
+    zhashx_set_destructor (self->sizes, (zhashx_destructor_fn *) zstr_free);
+    read_boot_id (self);
     if (registry_start (self, fault) < 0) {
         void *state = self;
         stop (&state);
         return NULL;
     }
     in_use_tell (self);
+    csi_node_make (self);
     return self;
 }
 

@@ -1,5 +1,6 @@
 /* in_use.c - which volumes drivers have on this node, for the Node's status (volumesInUse): a
-   controller detaches none of them. */
+   controller detaches none of them. As upstream's it names volumes that a controller has attached,
+   from the moment on when that is waited for. */
 #include "cubelet/memory.h"
 #include "manager.h"
 #include <string.h>
@@ -11,28 +12,34 @@ compare (const void *a, const void *b)
 }
 
 static void
+add_name (zlistx_t *names, const char *name)
+{
+    if (!zlistx_find (names, (void *) name))
+        zlistx_add_end (names, (void *) name);
+}
+
+static void
 add (void *context, const volume_data_t *data)
 {
-    zlistx_t *names = context;
-    if (!*data->driver || !*data->handle || !data->is_persistent)
-        return;
-    OWNED (free_text)
-    char *name = text_format ("kubernetes.io/csi/%s^%s", data->driver, data->handle);
-    if (!zlistx_find (names, name))
-        zlistx_add_end (names, name);
+    OWNED (free_text) char *name = csi_unique_name (&data->volume);
+    if (data->is_persistent && data->is_attached)
+        add_name (context, name);
 }
 
 void
 in_use_tell (manager_t *self)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
-    OWNED (free_text) char *staged = text_format ("%s/plugins/kubernetes.io/csi", self->root_dir);
     zlistx_t *names = zlistx_new();
     zlistx_set_comparator (names, compare);
     zlistx_set_duplicator (names, (zlistx_duplicator_fn *) strdup);
     zlistx_set_destructor (names, (zlistx_destructor_fn *) zstr_free);
-    volume_data_each (staged, 2, add, names);
-    volume_data_each_of_pods (self->root_dir, NULL, add, names);
+    volume_data_each_staged (self, add, names);
+    volume_data_each_of_pods (self, add, names);
+    for (operation_t *one = zlistx_first (self->operations); one;
+         one = zlistx_next (self->operations))
+        if (one->in_use)
+            add_name (names, one->in_use);
     zlistx_sort (names);
     node_t list = node_array(), body = node_map();
     for (const char *name = zlistx_first (names); name; name = zlistx_next (names))

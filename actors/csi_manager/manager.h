@@ -7,13 +7,15 @@
    link.c         gRPC calls to a plugin
    operation.c    one operation at a time for a volume
    mount.c        MSG_CSI_MOUNT: stage and publish
+   expand.c       ... and grow
+   device.c       what is published as a device, mapped for the pod
    unmount.c      MSG_CSI_UNMOUNT: unpublish, and unstaging of what nobody uses
    in_use.c       the Node's volumesInUse
    volume_data.c  vol_data.json, which tells a new incarnation what is there */
 #pragma once
 #include "cubelet/actor.h"
 #include "cubelet/backoff.h"
-#include "cubelet/csi.h"
+#include "cubelet/csi_places.h"
 #include "cubelet/file_read.h"
 #include <czmq.h>
 
@@ -22,19 +24,38 @@
 typedef struct plugin plugin_t;
 typedef struct link link_t;
 
-typedef struct {
+typedef struct manager manager_t;
+
+/* What CSINode and Node are to say of a driver on this node. */
+typedef struct node_entry node_entry_t;
+typedef void node_entry_fn (void *context, const fault_t *fault);
+struct node_entry {
+    manager_t *manager;
+    const char *driver; // NULL: only that there is a CSINode
+    const node_t *info; // NodeGetInfoResponse; NULL: nothing any more
+    node_entry_fn *done;
+    void *context;
+    tree_t *node; // the Node object
+};
+
+struct manager {
     actor_t *actor;
     char *root_dir;
     char *node_name;
+    char *boot_id;  // of the machine
     char *registry; // ROOT/plugins_registry
     int inotify;
     uint64_t scan_timer, sweep_timer;
     zhashx_t *plugins;    // plugin_t by the path of its socket
     zhashx_t *drivers;    // plugin_t by driver name, borrowed: those that can be used
     zlistx_t *operations; // operation_t
-    link_t *links;        // all, also those that only wait for their last call
-    bool is_stopping;     // nobody is answered any more
-} manager_t;
+    node_entry_t begun;   // the CSINode before any driver
+    backoff_t begun_backoff;
+    uint64_t begun_timer;
+    zhashx_t *sizes;  // int64_t bytes that a volume is known to have here, by operation_t's key
+    link_t *links;    // all, also those that only wait for their last call
+    bool is_stopping; // nobody is answered any more
+};
 
 // ---- registry.c ----
 
@@ -57,14 +78,14 @@ struct plugin {
     file_stamp_t registered; // the state that is registered; all zero: none
     file_stamp_t trying;     // the state that is being registered
     bool is_busy;            // a step is under way
-    bool is_removing;        // ... of the end
     bool is_in_api;          // CSINode may name the driver because of this plugin
     backoff_t backoff;
     uint64_t timer;
     link_t *registrar, *link;
     char *name; // of the driver
     unsigned abilities;
-    tree_t *info, *node; // NodeGetInfoResponse, the Node object
+    tree_t *info; // NodeGetInfoResponse
+    node_entry_t entry;
 };
 
 /* The driver of that name that can be used, or NULL with a fault
@@ -73,11 +94,12 @@ plugin_t *driver_find (manager_t *self, const char *name, fault_t *fault);
 
 // ---- node_object.c ----
 
-typedef void node_object_fn (plugin_t *plugin, const fault_t *fault);
+/* Brings CSINode and Node up to date, and calls `done`. One at a time for an entry, which is the
+   caller's and stays where it is meanwhile. */
+void node_entry_update (node_entry_t *self);
 
-/* Brings CSINode and Node up to date with the plugin's info, or without it when the plugin is being
-   removed, and calls `done`. One at a time for a plugin. */
-void node_object_update (plugin_t *plugin, node_object_fn *done);
+/* Sees to it that there is a CSINode, and tries until there is. */
+void csi_node_make (manager_t *self);
 
 // ---- link.c ----
 
@@ -116,7 +138,8 @@ void links_destroy (manager_t *manager);
 typedef struct operation operation_t;
 struct operation {
     manager_t *manager;
-    char *key; // "DRIVER^HANDLE"
+    char *key;          // "DRIVER^HANDLE"
+    const char *in_use; // name of a volume that is to be attached for it; NULL: none
     bool is_begun;
     void (*begin) (operation_t *self);
     void (*destroy) (operation_t *self); // frees all but the key
@@ -143,8 +166,28 @@ actor_handle_fn on_csi_mount, on_csi_unmount;
    there is one that cannot be unstaged. */
 void unstage_unused (manager_t *self);
 
-/* The same for one volume. */
-void unstage_if_unused (manager_t *self, const char *driver, const char *handle);
+/* The same for one volume, of which driver, handle, name and is_block are needed. */
+void unstage_if_unused (manager_t *self, const csi_volume_t *volume);
+
+/* True when a pod's note names the volume. */
+bool volume_has_users (manager_t *manager, const csi_volume_t *volume);
+
+/* Removes what stands on disk of a volume that is not staged, and its note. Returns 0 or -1. */
+int stage_forget (manager_t *manager, const csi_volume_t *volume, fault_t *fault);
+
+// ---- device.c ----
+
+/* Maps a device that is published: a bind mount of it that is locked by a loop device, so that no
+   other device takes its place while containers use it, and the link that containers are given.
+   Doing it again changes nothing. Returns 0, or -1 with a fault. */
+int device_map (const csi_places_t *places, fault_t *fault);
+
+/* Takes away what device_map has made; the device itself is the driver's. */
+int device_unmap (const csi_places_t *places, fault_t *fault);
+
+/* Removes the directories of a PersistentVolume of which nothing is published or staged any more;
+   its note has been removed. */
+int device_forget (const char *root, const char *name, fault_t *fault);
 
 // ---- in_use.c ----
 
@@ -153,29 +196,38 @@ void in_use_tell (manager_t *self);
 
 // ---- volume_data.c ----
 
-/* A vol_data.json; texts live in the tree it was read into. */
+/* How far a volume has come, as its note says. */
+typedef enum {
+    VOLUME_UNKNOWN, // the driver was asked, and nobody knows how that ended
+    VOLUME_ABSENT,  // it has certainly not been published, or staged
+    VOLUME_DONE,    // it has, in this boot of the machine
+} volume_state_t;
+
+/* A vol_data.json. */
 typedef struct {
-    const char *directory; // where it is
-    const char *name;      // the last part of that
-    const char *driver, *handle;
+    csi_volume_t
+        volume; // pod_uid ("" when it is the one of the staging), name, driver, handle, is_block
     bool is_persistent; // of a PersistentVolume
+    bool is_attached;   // a controller has attached it
+    volume_state_t state;
 } volume_data_t;
 
-/* Notes the volume in its pod's directory, or its driver and handle in the staging directory.
-   Returns 0 or -1. */
-int volume_data_write_pod (const char *directory, const csi_volume_t *volume, bool is_attached,
-                           const char *node_name, fault_t *fault);
-int volume_data_write_stage (const char *directory, const csi_volume_t *volume, fault_t *fault);
+/* Notes the volume in `directory`, of csi_places. Returns 0 or -1. */
+int volume_data_write (const manager_t *manager, const char *directory, const csi_volume_t *volume,
+                       bool is_attached, volume_state_t state, fault_t *fault);
 
-/* Forgets the volume: the note, and the directory with its empty sub-directory `inner`. Returns 0,
-   or -1 with a fault when something is still in there or mounted. */
+/* Reads a note; texts are in `tree`. Returns 0, or -1 with FAULT_NOT_FOUND without one. */
+int volume_data_read (const manager_t *manager, const char *directory, tree_t *tree,
+                      volume_data_t *out, fault_t *fault);
+
+/* Forgets the volume: what is at `inner`, an empty directory or a file; the note; and the note's
+   directory. Returns 0, or -1 with a fault when something is still in there or mounted. */
 int volume_data_remove (const char *directory, const char *inner, fault_t *fault);
 
-/* Calls `each` for the notes in all directories below `directory`; `levels` of directories lie
-   above a note. What cannot be read is passed over with a line in the log. */
+/* Calls `each` for all notes of one pod, of all pods, or of the staging. What cannot be read is
+   passed over with a line in the log. */
 typedef void volume_data_fn (void *context, const volume_data_t *data);
-void volume_data_each (const char *directory, int levels, volume_data_fn *each, void *context);
-
-/* The same for the volumes of one pod, or of all pods when `uid` is NULL. */
-void
-volume_data_each_of_pods (const char *root, const char *uid, volume_data_fn *each, void *context);
+void volume_data_each_of_pod (const manager_t *manager, const char *uid, volume_data_fn *each,
+                              void *context);
+void volume_data_each_of_pods (const manager_t *manager, volume_data_fn *each, void *context);
+void volume_data_each_staged (const manager_t *manager, volume_data_fn *each, void *context);

@@ -1,9 +1,11 @@
 /* mount.c - MSG_CSI_MOUNT: a volume of a pod is attached (by a controller), staged for the node and
    published for the pod. The steps stand in a table; one that has to wait goes on later. What the
-   driver may have done is noted on disk before it is asked, so that it is undone whatever happens.
+   driver may have done is noted on disk before it is asked, so that it is undone whatever happens;
+   that it has done it is noted too, else it is asked once more.
 
    A fault's text is whole: `MountVolume.SetUp failed for volume "V" : rpc error: ...`. Its code is
    Unavailable only while a controller's attachment is waited for, which makes no event. */
+#include "mount.h"
 #include "cubelet/api_call.h"
 #include "cubelet/clock.h"
 #include "cubelet/duration.h"
@@ -13,7 +15,6 @@
 #include "cubelet/memory.h"
 #include "cubelet/mounts.h"
 #include "cubelet/object_reference.h"
-#include "manager.h"
 #include <sys/stat.h>
 
 #define STORAGE "/apis/storage.k8s.io/v1"
@@ -24,29 +25,15 @@
 #define ATTACH_LOOKS 10
 #define TOKEN_DEADLINE_MS 60000
 
-typedef struct {
-    operation_t base;
-    return_address_t *asker;
-    tree_t *tree; // the request, and what is found out
-    csi_volume_t volume;
-    csi_driver_spec_t spec;
-    csi_context_t context;
-    unsigned abilities;
-    const char *pod_directory, *stage_directory;
-    const char *phase; // begins the text of a fault
-    size_t step;
-    bool is_published; // already, before this
-    bool is_done;      // ... and it need not be published anew
-    size_t looks;
-    uint64_t timer;
-    node_t tokens; // audience -> {token expirationTimestamp}
-    size_t token_count;
-} mount_t;
-
-/* Returns 0 when done, -1 with a fault, or STEP_WAITS: then advance or give_up is called later. */
-typedef int step_fn (mount_t *self, fault_t *fault);
-#define STEP_WAITS 1
-#define STEP_COUNT 10
+/* How the text of a fault begins: of a directory, of a device. */
+static const char *const PHASES[][2] = {
+    [PHASE_ATTACH] = { "MountVolume.WaitForAttach failed", "MapVolume.WaitForAttach failed" },
+    [PHASE_STAGE] = { "MountVolume.MountDevice failed", "MapVolume.SetUpDevice failed" },
+    [PHASE_PUBLISH] = { "MountVolume.SetUp failed", "MapVolume.MapPodDevice failed" },
+    [PHASE_MAP] = { "MountVolume.SetUp failed", "MapVolume.MapBlockVolume failed" },
+    [PHASE_EXPAND] = { "MountVolume.Setup failed while expanding volume",
+                       "MapVolume.MarkVolumeAsMounted failed while expanding volume" },
+};
 
 static void go_on (mount_t *self);
 
@@ -60,24 +47,24 @@ destroy (operation_t *base)
     free (self);
 }
 
-/* Answers, and ends the operation. */
-static void
-finish (mount_t *self, const fault_t *fault)
+void
+mount_finish (mount_t *self, const fault_t *fault)
 {
     actor_t *actor = self->base.manager->actor;
     fault_t whole = { 0 };
     node_t body = node_map();
     if (fault) {
         fault_code_t code = self->looks ? FAULT_UNAVAILABLE : FAULT_PRECONDITION;
-        fault_set (&whole, code, "%s failed for volume \"%s\" : %s", self->phase, self->volume.name,
-                   fault->text);
+        fault_set (&whole, code, "%s for volume \"%s\" : %s",
+                   PHASES[self->phase][self->volume.is_block], self->volume.name, fault->text);
     }
     else {
         // a driver that is not there now has mounted the volume earlier
         bool is_known = self->spec.fs_group_policy != NULL;
         csi_group_t group =
             is_known ? csi_group (&self->spec, self->abilities, &self->volume) : CSI_GROUP_NONE;
-        node_set_text (self->tree, &body, "path", self->context.target_path);
+        const char *path = self->volume.is_block ? self->places.link : self->places.target;
+        node_set_text (self->tree, &body, "path", path);
         node_set_bool (self->tree, &body, "read_only", self->volume.is_read_only);
         node_set_bool (self->tree, &body, "wants_group", group == CSI_GROUP_AGENT);
     }
@@ -85,11 +72,50 @@ finish (mount_t *self, const fault_t *fault)
     operation_end (&self->base);
 }
 
-static void
-advance (mount_t *self)
+void
+mount_advance (mount_t *self)
 {
     self->step++;
     go_on (self);
+}
+
+// ---- events ----
+
+static void
+record (const mount_t *self, const node_t *object, const char *type, const char *reason,
+        const char *message)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t body = node_map();
+    node_set (tree, &body, "object", node_copy (tree, object));
+    node_set_text (tree, &body, "type", type);
+    node_set_text (tree, &body, "reason", reason);
+    node_set_text (tree, &body, "message", message);
+    actor_send (self->base.manager->actor, "event-recorder", MSG_EVENT_RECORD, &body);
+}
+
+void
+mount_event (const mount_t *self, const char *type, const char *reason, const char *message,
+             bool is_claims)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t pod = node_map(), metadata = node_map();
+    node_set_text (tree, &metadata, "name", self->volume.pod_name);
+    node_set_text (tree, &metadata, "namespace", self->volume.pod_namespace);
+    node_set_text (tree, &metadata, "uid", self->volume.pod_uid);
+    node_set (tree, &pod, "metadata", metadata);
+    node_t reference = object_reference_pod (tree, &pod, NULL);
+    record (self, &reference, type, reason, message);
+    const node_t *claim = node_get (tree_root (self->tree), "claim");
+    if (!is_claims || !claim)
+        return;
+    node_t about = node_map();
+    node_set_text (tree, &about, "kind", "PersistentVolumeClaim");
+    node_set_text (tree, &about, "apiVersion", "v1");
+    node_set_text (tree, &about, "namespace", node_get_text (claim, "namespace", ""));
+    node_set_text (tree, &about, "name", node_get_text (claim, "name", ""));
+    node_set_text (tree, &about, "uid", node_get_text (claim, "uid", NULL));
+    record (self, &about, type, reason, message);
 }
 
 // ---- from the API server ----
@@ -110,42 +136,53 @@ on_driver_object (void *state, const message_t *reply, const fault_t *came, void
     const node_t *object = api_reply_check (reply, came, &fault);
     if (!object && fault.code != FAULT_NOT_FOUND) {
         if (self->is_published) {
-            finish (self, NULL); // nothing that could not wait
+            mount_finish (self, NULL); // nothing that could not wait
             return;
         }
         fault_wrap (&fault, "kubernetes.io/csi: cannot read CSIDriver %s", self->volume.driver);
-        finish (self, &fault);
+        mount_finish (self, &fault);
         return;
     }
     node_t *copy = tree_alloc (self->tree, sizeof *copy);
     *copy = node_copy (self->tree, object);
     csi_driver_spec_read (object ? copy : NULL, &self->spec);
-    bool is_refresh = node_get_bool (tree_root (self->tree), "refresh", false);
-    self->is_done = self->is_published && !(is_refresh && self->spec.republishes);
+    bool republishes = self->spec.republishes && !self->volume.is_block;
+    self->is_done = self->is_published && !(self->is_refresh && republishes);
     fault = (fault_t){ 0 };
-    self->phase = "MountVolume.NewMounter initialization";
-    if (csi_mode_check (&self->spec, &self->volume, &fault) < 0)
-        finish (self, &fault);
+    self->phase = PHASE_PUBLISH;
+    if (csi_mode_check (&self->spec, &self->volume, &fault) < 0) {
+        fault_wrap (&fault, "kubernetes.io/csi: mounter.SetupAt failed to check volume lifecycle "
+                            "mode");
+        mount_finish (self, &fault);
+    }
     else
-        advance (self);
+        mount_advance (self);
+}
+
+/* The fault of a driver that is not there, as who asks for it first says it. */
+static int
+miss_driver (mount_t *self, fault_t *fault)
+{
+    self->phase = self->volume.pv ? PHASE_STAGE : PHASE_PUBLISH;
+    return fault_wrap (fault, self->volume.is_block
+                                  ? "kubernetes.io/csi: blockMapper.SetUpDevice failed to get CSI "
+                                    "client"
+                              : self->volume.pv
+                                  ? "kubernetes.io/csi: attacher.MountDevice failed to create "
+                                    "newCsiDriverClient"
+                                  : "kubernetes.io/csi: mounter.SetUpAt failed to get CSI client");
 }
 
 static int
 read_driver (mount_t *self, fault_t *fault)
 {
     plugin_t *driver = driver_find (self->base.manager, self->volume.driver, fault);
-    if (!driver && self->is_published) {
-        *fault = (fault_t){ 0 };
-        self->step = STEP_COUNT - 1;
-        return 0;
-    }
+    if (!driver && !self->is_published)
+        return miss_driver (self, fault);
     if (!driver) {
-        self->phase = self->volume.pv ? "MountVolume.MountDevice" : "MountVolume.SetUp";
-        return fault_wrap (fault, self->volume.pv
-                                      ? "kubernetes.io/csi: attacher.MountDevice failed to create "
-                                        "newCsiDriverClient"
-                                      : "kubernetes.io/csi: mounter.SetUpAt failed to get CSI "
-                                        "client");
+        *fault = (fault_t){ 0 };
+        mount_finish (self, NULL);
+        return STEP_WAITS;
     }
     self->abilities = driver->abilities;
     OWNED (free_text)
@@ -154,39 +191,65 @@ read_driver (mount_t *self, fault_t *fault)
     return STEP_WAITS;
 }
 
-/* What is mounted already stays, also after a restart of the agent. */
+/* What the notes say was done stays done, also after a restart of the agent. */
 static int
 look (mount_t *self, fault_t *fault)
 {
+    fault_t none = { 0 };
+    volume_data_t data;
+    manager_t *manager = self->base.manager;
     (void) fault;
-    self->is_published = mounts_is_mounted (self->context.target_path, self->tree);
+    self->is_noted = volume_data_read (manager, self->places.note, self->tree, &data, &none) == 0;
+    self->state = self->is_noted ? data.state : VOLUME_ABSENT;
+    if (self->state == VOLUME_DONE)
+        self->is_published = self->volume.is_block
+                                 ? access (self->places.link, F_OK) == 0
+                                 : mounts_is_mounted (self->places.target, self->tree);
+    self->is_staged =
+        self->is_published
+        || (volume_data_read (manager, self->places.stage_note, self->tree, &data, &none) == 0
+            && data.state == VOLUME_DONE);
     return 0;
 }
 
-/* Puts a Secret that was read where its step wants it. */
+/* A Secret that is being read, and where its step wants it. */
+typedef struct {
+    mount_t *mount;
+    const char *key; // the volume's field
+    const char *ns, *name;
+    const node_t **place;
+} secret_wish_t;
+
+/* "nodePublishSecretRef" gives `fetching NodePublishSecretRef`, as upstream says it. */
+static void
+miss_secret (const secret_wish_t *self, fault_t *fault)
+{
+    fault_wrap (fault,
+                "fetching N%s %s/%s failed: kubernetes.io/csi: failed to find the secret %s in the "
+                "namespace %s with error",
+                self->key + 1, self->ns, self->name, self->name, self->ns);
+    mount_finish (self->mount, fault);
+}
+
 static void
 on_secret (void *state, const message_t *reply, const fault_t *came, void *context)
 {
     (void) state;
-    struct {
-        mount_t *mount;
-        const node_t **place;
-    } *to = context;
+    const secret_wish_t *to = context;
     fault_t fault = { 0 };
     const node_t *secret = api_reply_check (reply, came, &fault);
     if (!secret) {
-        fault_wrap (&fault, "kubernetes.io/csi: failed to get secret");
-        finish (to->mount, &fault);
+        miss_secret (to, &fault);
         return;
     }
     node_t *copy = tree_alloc (to->mount->tree, sizeof *copy);
     *copy = node_copy (to->mount->tree, secret);
     *to->place = copy;
-    advance (to->mount);
+    mount_advance (to->mount);
 }
 
-static int
-read_secret (mount_t *self, const char *key, const node_t **place)
+int
+mount_read_secret (mount_t *self, const char *key, const node_t **place)
 {
     const node_t *ref = node_get (self->volume.source, key);
     const char *name = node_get_text (ref, "name", "");
@@ -195,34 +258,37 @@ read_secret (mount_t *self, const char *key, const node_t **place)
         self->volume.pv ? node_get_text (ref, "namespace", "") : self->volume.pod_namespace;
     if (!*name)
         return 0;
-    const struct {
-        mount_t *mount;
-        const node_t **place;
-    } to = { self, place };
+    const secret_wish_t to = { self, key, ns, name, place };
     OWNED (free_text) char *path = api_path ("/api/v1", ns, "secrets", name, NULL);
     api_call (self->base.manager->actor, &(api_call_t){ .method = "GET", .path = path }, on_secret,
               &to, sizeof to);
     return STEP_WAITS;
 }
 
+static bool
+stages (const mount_t *self)
+{
+    return self->volume.pv && self->abilities & CSI_STAGES;
+}
+
 static int
 read_stage_secret (mount_t *self, fault_t *fault)
 {
     (void) fault;
-    self->phase = "MountVolume.MountDevice";
-    if (self->is_published)
+    self->phase = PHASE_STAGE;
+    if (self->is_staged || !stages (self))
         return 0;
-    return read_secret (self, "nodeStageSecretRef", &self->context.stage_secrets);
+    return mount_read_secret (self, "nodeStageSecretRef", &self->context.stage_secrets);
 }
 
 static int
 read_publish_secret (mount_t *self, fault_t *fault)
 {
     (void) fault;
-    self->phase = "MountVolume.SetUp";
+    self->phase = PHASE_PUBLISH;
     if (self->is_done)
         return 0;
-    return read_secret (self, "nodePublishSecretRef", &self->context.publish_secrets);
+    return mount_read_secret (self, "nodePublishSecretRef", &self->context.publish_secrets);
 }
 
 // ---- attaching ----
@@ -251,7 +317,7 @@ on_attachment (void *state, const message_t *reply, const fault_t *came, void *c
         *copy = node_copy (self->tree, node_get (status, "attachmentMetadata"));
         self->context.publish_context = copy;
         self->looks = 0;
-        advance (self);
+        mount_advance (self);
         return;
     }
     const char *why = node_as_text (node_at (status, "attachError", "message", NULL), NULL);
@@ -262,16 +328,22 @@ on_attachment (void *state, const message_t *reply, const fault_t *came, void *c
     fault_t late = { 0 };
     fault_set (&late, FAULT_UNAVAILABLE, "volume %s is not attached yet%s%s", self->volume.handle,
                why || fault.code ? ": " : "", why ? why : fault.text);
-    finish (self, &late);
+    mount_finish (self, &late);
+}
+
+static bool
+is_attached (const mount_t *self)
+{
+    return self->volume.pv && self->spec.is_attached;
 }
 
 static int
 ask_attachment (mount_t *self, fault_t *fault)
 {
     (void) fault;
-    if (!self->volume.pv || !self->spec.is_attached || self->is_done)
+    if (!is_attached (self) || self->is_done)
         return 0;
-    self->phase = "MountVolume.WaitForAttach";
+    self->phase = PHASE_ATTACH;
     OWNED (free_text)
     char *name = csi_attachment_name (self->volume.handle, self->volume.driver,
                                       self->base.manager->node_name);
@@ -280,12 +352,48 @@ ask_attachment (mount_t *self, fault_t *fault)
     return STEP_WAITS;
 }
 
+static int
+wait_for_attachment (mount_t *self, fault_t *fault)
+{
+    if (is_attached (self) && !self->is_published) {
+        OWNED (free_text) char *name = csi_unique_name (&self->volume);
+        self->base.in_use = tree_text (self->tree, name, strlen (name));
+        in_use_tell (self->base.manager);
+    }
+    return ask_attachment (self, fault);
+}
+
+// ---- notes ----
+
+/* Notes how far the pod's volume has come. */
+static int
+note (mount_t *self, volume_state_t state, fault_t *fault)
+{
+    self->is_noted = true;
+    self->state = state;
+    return volume_data_write (self->base.manager, self->places.note, &self->volume,
+                              is_attached (self), state, fault);
+}
+
+static int
+note_stage (mount_t *self, volume_state_t state, fault_t *fault)
+{
+    return volume_data_write (self->base.manager, self->places.stage_note, &self->volume,
+                              is_attached (self), state, fault);
+}
+
+/* What could not be noted as done is only done once more. */
+static void
+log_note (const mount_t *self, const fault_t *fault)
+{
+    LOG_WARNING ("Volume's state not noted volume=%s err=%s", self->volume.name, fault->text);
+}
+
 // ---- staging ----
 
-/* Asks the driver, if it is still there. */
-static int
-call_driver (mount_t *self, call_kind_t kind, const node_t *request, link_done_fn *done,
-             fault_t *fault)
+int
+mount_call_driver (mount_t *self, call_kind_t kind, const node_t *request, link_done_fn *done,
+                   fault_t *fault)
 {
     plugin_t *driver = driver_find (self->base.manager, self->volume.driver, fault);
     if (!driver)
@@ -294,63 +402,56 @@ call_driver (mount_t *self, call_kind_t kind, const node_t *request, link_done_f
     return STEP_WAITS;
 }
 
-/* The pod's volume is certainly not there: nothing has to be undone for it. */
+/* The driver is sure that it has not staged the volume, so it need not unstage it. */
 static void
-forget (mount_t *self)
+forget_stage (mount_t *self)
 {
-    fault_t ignored = { 0 };
-    if (!mounts_is_mounted (self->context.target_path, self->tree))
-        volume_data_remove (self->pod_directory, "mount", &ignored);
-    unstage_if_unused (self->base.manager, self->volume.driver, self->volume.handle);
+    fault_t fault = { 0 };
+    manager_t *manager = self->base.manager;
+    if (self->state == VOLUME_ABSENT)
+        volume_data_remove (self->places.note, self->places.target, &fault);
+    if (!volume_has_users (manager, &self->volume)
+        && stage_forget (manager, &self->volume, &fault) < 0)
+        log_note (self, &fault);
+    in_use_tell (manager);
 }
 
 static void
-on_called (void *context, const node_t *reply, const fault_t *fault)
+on_staged (void *context, const node_t *reply, const fault_t *failed)
 {
     (void) reply;
     mount_t *self = context;
-    if (!fault) {
-        advance (self);
+    fault_t fault = { 0 };
+    if (!failed) {
+        self->is_staged = true;
+        if (note_stage (self, VOLUME_DONE, &fault) < 0)
+            log_note (self, &fault);
+        mount_advance (self);
         return;
     }
-    if (csi_fault_is_final (fault))
-        forget (self);
-    finish (self, fault);
+    if (csi_fault_is_final (failed))
+        forget_stage (self);
+    mount_finish (self, failed);
 }
 
 /* The notes come first, the pod's before all others: it keeps the volume staged. */
 static int
-note (mount_t *self, fault_t *fault)
-{
-    bool is_attached = self->volume.pv && self->spec.is_attached;
-    if (self->is_published)
-        return 0;
-    if (volume_data_write_pod (self->pod_directory, &self->volume, is_attached,
-                               self->base.manager->node_name, fault)
-            < 0
-        || (self->context.stage_path
-            && volume_data_write_stage (self->stage_directory, &self->volume, fault) < 0))
-        return -1;
-    in_use_tell (self->base.manager);
-    return 0;
-}
-
-static int
 stage (mount_t *self, fault_t *fault)
 {
-    self->phase = "MountVolume.MountDevice";
-    if (!self->volume.pv || !(self->abilities & CSI_STAGES))
-        return note (self, fault);
-    OWNED (free_text) char *path = text_format ("%s/globalmount", self->stage_directory);
-    OWNED (free_text) char *inside = text_format ("%s/x", path);
-    self->context.stage_path = tree_text (self->tree, path, strlen (path));
-    if (self->is_published)
-        return 0; // so it is staged too
-    if (note (self, fault) < 0 || file_make_parents (inside, 0750, fault) < 0)
+    self->phase = PHASE_STAGE;
+    if (!stages (self))
+        return 0;
+    self->context.stage_path = self->places.stage;
+    if (self->is_staged)
+        return 0;
+    OWNED (free_text) char *inside = text_format ("%s/x", self->places.stage);
+    if ((!self->is_noted && note (self, VOLUME_ABSENT, fault) < 0)
+        || note_stage (self, VOLUME_UNKNOWN, fault) < 0
+        || file_make_parents (inside, 0750, fault) < 0)
         return -1;
     node_t request =
         csi_stage_request (&self->volume, &self->spec, self->abilities, &self->context, self->tree);
-    return call_driver (self, CALL_STAGE, &request, on_called, fault);
+    return mount_call_driver (self, CALL_STAGE, &request, on_staged, fault);
 }
 
 // ---- tokens of the pod's service account ----
@@ -373,7 +474,7 @@ on_token (void *state, const message_t *reply, const fault_t *fault, void *conte
     if (!reply) {
         fault_set (&failed, FAULT_PRECONDITION,
                    "failed to get service account token attributes: %s", fault->text);
-        finish (self, &failed);
+        mount_finish (self, &failed);
         return;
     }
     node_t token = node_map();
@@ -385,7 +486,7 @@ on_token (void *state, const message_t *reply, const fault_t *fault, void *conte
               token);
     self->token_count++;
     if (next_token (self, NULL) == 0)
-        advance (self);
+        mount_advance (self);
 }
 
 static int
@@ -416,109 +517,91 @@ next_token (mount_t *self, fault_t *fault)
 
 // ---- publishing ----
 
-static int
-publish (mount_t *self, fault_t *fault)
-{
-    self->phase = "MountVolume.SetUp";
-    if (self->is_done)
-        return 0;
-    node_t request = csi_publish_request (&self->volume, &self->spec, self->abilities,
-                                          &self->context, self->tree);
-    return call_driver (self, CALL_PUBLISH, &request, on_called, fault);
-}
-
-// ---- growing ----
-
-static int64_t
-growth (const mount_t *self)
-{
-    bool can = self->abilities & CSI_EXPANDS && !self->volume.is_read_only;
-    return can ? csi_growth (self->volume.pv, node_get (tree_root (self->tree), "claim")) : 0;
-}
-
-static int
-read_expand_secret (mount_t *self, fault_t *fault)
-{
-    (void) fault;
-    self->phase = "MountVolume.SetUp";
-    return growth (self) ? read_secret (self, "nodeExpandSecretRef", &self->context.expand_secrets)
-                         : 0;
-}
-
-/* Whether the claim shows the new size or not, the volume has it. */
+/* The driver is sure that it has not published the volume. What is staged stays so, for the next
+   try or until the pod goes. */
 static void
-on_claim_patched (void *state, const message_t *reply, const fault_t *came, void *context)
+forget_publication (mount_t *self)
 {
-    (void) state;
-    mount_t *self = *(mount_t **) context;
     fault_t fault = { 0 };
-    if (!api_reply_check (reply, came, &fault))
-        LOG_WARNING ("The claim's new size not told volume=%s err=%s", self->volume.name,
-                     fault.text);
-    advance (self);
+    if (self->is_published || mounts_is_mounted (self->places.target, self->tree))
+        return;
+    if (self->context.stage_path
+            ? note (self, VOLUME_ABSENT, &fault) < 0
+            : volume_data_remove (self->places.note, self->places.target, &fault) < 0)
+        log_note (self, &fault);
+    in_use_tell (self->base.manager);
 }
 
 static void
-on_expanded (void *context, const node_t *reply, const fault_t *fault)
+on_published (void *context, const node_t *reply, const fault_t *failed)
 {
     (void) reply;
     mount_t *self = context;
-    if (fault) {
-        fault_t failed = *fault;
-        fault_wrap (&failed, "failed while expanding volume");
-        finish (self, &failed);
+    fault_t fault = { 0 };
+    if (!failed) {
+        if (!self->is_published && !self->volume.is_block && note (self, VOLUME_DONE, &fault) < 0)
+            log_note (self, &fault);
+        mount_advance (self);
         return;
     }
-    const node_t *claim = node_get (tree_root (self->tree), "claim");
-    manager_t *manager = self->base.manager;
-    node_t event = node_map(), pod = node_map(), metadata = node_map();
-    node_set_text (self->tree, &metadata, "name", self->volume.pod_name);
-    node_set_text (self->tree, &metadata, "namespace", self->volume.pod_namespace);
-    node_set_text (self->tree, &metadata, "uid", self->volume.pod_uid);
-    node_set (self->tree, &pod, "metadata", metadata);
-    node_set (self->tree, &event, "object", object_reference_pod (self->tree, &pod, NULL));
-    node_set_text (self->tree, &event, "type", "Normal");
-    node_set_text (self->tree, &event, "reason", "FileSystemResizeSuccessful");
-    node_set (self->tree, &event, "message",
-              node_text_format (self->tree,
-                                "MountVolume.NodeExpandVolume succeeded for volume \"%s\" %s",
-                                self->volume.name, manager->node_name));
-    actor_send (manager->actor, "event-recorder", MSG_EVENT_RECORD, &event);
-    node_t patch = csi_claim_patch (self->volume.pv, claim, self->tree);
-    OWNED (free_text)
-    char *path = api_path ("/api/v1", node_get_text (claim, "namespace", ""),
-                           "persistentvolumeclaims", node_get_text (claim, "name", ""), "status");
-    api_call (
-        manager->actor,
-        &(api_call_t){
-            .method = "PATCH", .path = path, .content_type = API_STRATEGIC_PATCH, .body = &patch },
-        on_claim_patched, &self, sizeof self);
+    if (csi_fault_is_final (failed))
+        forget_publication (self);
+    mount_finish (self, failed);
 }
 
 static int
-expand (mount_t *self, fault_t *fault)
+publish (mount_t *self, fault_t *fault)
 {
-    int64_t bytes = growth (self);
-    if (!bytes)
+    self->phase = PHASE_PUBLISH;
+    if (self->is_done)
         return 0;
-    node_t request = csi_expand_request (&self->volume, &self->spec, self->abilities,
-                                         &self->context, bytes, self->tree);
-    return call_driver (self, CALL_EXPAND, &request, on_expanded, fault);
+    if (!self->is_published && note (self, VOLUME_UNKNOWN, fault) < 0)
+        return -1;
+    if (file_make_parents (self->places.target, 0750, fault) < 0)
+        return -1;
+    in_use_tell (self->base.manager);
+    node_t request = csi_publish_request (&self->volume, &self->spec, self->abilities,
+                                          &self->context, self->tree);
+    return mount_call_driver (self, CALL_PUBLISH, &request, on_published, fault);
 }
 
-static step_fn *const STEPS[] = {
+static int
+map (mount_t *self, fault_t *fault)
+{
+    self->phase = PHASE_MAP;
+    if (!self->volume.is_block || self->is_done)
+        return 0;
+    if (device_map (&self->places, fault) < 0)
+        return -1;
+    if (note (self, VOLUME_DONE, fault) < 0)
+        log_note (self, fault);
+    const char *const places[] = { self->places.map, self->places.link };
+    const char *const names[] = { "globalMapPath", "volumeMapPath" };
+    for (size_t i = 0; i < COUNT_OF (places); i++) {
+        const char *end = strrchr (places[i], '/');
+        OWNED (free_text)
+        char *message =
+            text_format ("MapVolume.MapPodDevice succeeded for volume \"%s\" %s \"%.*s\"",
+                         self->volume.name, names[i], (int) (end - places[i]), places[i]);
+        mount_event (self, "Normal", "SuccessfulMountVolume", message, false);
+    }
+    return 0;
+}
+
+static mount_step_fn *const STEPS[] = {
     look,
     read_driver,
     read_stage_secret,
     read_publish_secret,
-    read_expand_secret,
-    ask_attachment,
+    mount_plan_expansion,
+    wait_for_attachment,
     stage,
     next_token,
     publish,
-    expand,
+    map,
+    mount_mark_expansion,
+    mount_expand,
 };
-_Static_assert(COUNT_OF (STEPS) == STEP_COUNT, "STEP_COUNT");
 
 static void
 go_on (mount_t *self)
@@ -527,27 +610,19 @@ go_on (mount_t *self)
         fault_t fault = { 0 };
         int result = STEPS[self->step](self, &fault);
         if (result < 0) {
-            finish (self, &fault);
+            mount_finish (self, &fault);
             return;
         }
         if (result == STEP_WAITS)
             return;
     }
-    finish (self, NULL);
+    mount_finish (self, NULL);
 }
 
 static void
 begin (operation_t *base)
 {
     go_on ((mount_t *) base);
-}
-
-static const char *
-keep (tree_t *tree, char *text)
-{
-    const char *kept = tree_text (tree, text, strlen (text));
-    free (text);
-    return kept;
 }
 
 int
@@ -565,14 +640,12 @@ on_csi_mount (void *state, const message_t *message, fault_t *fault)
         .base = { .manager = manager, .begin = begin, .destroy = destroy },
         .asker = return_address_new (message),
         .volume = volume,
+        .is_refresh = node_get_bool (message->body, "refresh", false),
         .tokens = node_map(),
-        .phase = "MountVolume.SetUp",
+        .phase = PHASE_PUBLISH,
     };
-    self->pod_directory =
-        keep (tree, csi_pod_directory (manager->root_dir, volume.pod_uid, volume.name));
-    self->stage_directory =
-        keep (tree, csi_stage_directory (manager->root_dir, volume.driver, volume.handle));
-    self->context.target_path = keep (tree, text_format ("%s/mount", self->pod_directory));
+    csi_places (manager->root_dir, &volume, tree, &self->places);
+    self->context.target_path = self->places.target;
     self->tree = STEAL (tree);
     operation_add (&self->base, volume.driver, volume.handle);
     return 0;

@@ -27,7 +27,7 @@ destroy (void **self_p)
     link_close (&self->registrar);
     link_close (&self->link);
     tree_destroy (&self->info);
-    tree_destroy (&self->node);
+    tree_destroy (&self->entry.node);
     free (self->socket);
     free (self->name);
     free (self);
@@ -65,6 +65,16 @@ take_away (plugin_t *self)
     if (is_driver (self))
         zhashx_delete (self->manager->drivers, self->name);
     link_close (&self->link);
+}
+
+/* Lets CSINode and Node say what the driver says of the node, or forget it when `info` is NULL. */
+static void
+update_api (plugin_t *self, const node_t *info, node_entry_fn *done)
+{
+    self->entry = (node_entry_t){
+        .manager = self->manager, .driver = self->name, .info = info, .done = done, .context = self
+    };
+    node_entry_update (&self->entry);
 }
 
 // ---- registration, a step after the other ----
@@ -132,13 +142,13 @@ on_told (void *context, const node_t *reply, const fault_t *fault)
     self->registered = self->trying;
     self->backoff = (backoff_t){ 0 };
     link_close (&self->registrar);
-    tree_destroy (&self->node);
     step (self);
 }
 
 static void
-on_api_told (plugin_t *self, const fault_t *fault)
+on_api_told (void *context, const fault_t *fault)
 {
+    plugin_t *self = context;
     if (fault)
         fail (self, fault);
     else
@@ -170,7 +180,7 @@ on_abilities (void *context, const node_t *reply, const fault_t *fault)
     zhashx_update (self->manager->drivers, self->name, self);
     unstage_unused (self->manager);
     self->is_in_api = true;
-    node_object_update (self, on_api_told);
+    update_api (self, tree_root (self->info), on_api_told);
 }
 
 static void
@@ -227,10 +237,11 @@ begin (plugin_t *self)
 // ---- the end ----
 
 static void
-on_removed (plugin_t *self, const fault_t *fault)
+on_removed (void *context, const fault_t *fault)
 {
+    plugin_t *self = context;
     int64_t now = clock_now_ns();
-    self->is_busy = self->is_removing = false;
+    self->is_busy = false;
     if (!fault) {
         LOG_INFO ("CSI driver gone name=%s socket=%s", self->name, self->socket);
         self->registered = NONE;
@@ -255,8 +266,8 @@ remove_plugin (plugin_t *self)
         step (self);
         return;
     }
-    self->is_busy = self->is_removing = true;
-    node_object_update (self, on_removed);
+    self->is_busy = true;
+    update_api (self, NULL, on_removed);
 }
 
 /* Does what the socket's state asks for next. */

@@ -24,7 +24,9 @@ typedef struct {
 typedef struct {
     operation_t base;
     request_t *request;
-    char *directory, *name, *driver, *handle, *target;
+    tree_t *tree; // memory of what follows
+    csi_volume_t volume;
+    csi_places_t places;
 } unpublish_t;
 
 static void
@@ -44,11 +46,7 @@ unpublish_destroy (operation_t *base)
 {
     unpublish_t *self = (unpublish_t *) base;
     one_less (self->request);
-    free (self->directory);
-    free (self->name);
-    free (self->driver);
-    free (self->handle);
-    free (self->target);
+    tree_destroy (&self->tree);
     free (self);
 }
 
@@ -59,12 +57,33 @@ unpublish_end (unpublish_t *self, const fault_t *fault)
     if (fault && !request->is_failed) {
         request->is_failed = true;
         request->fault = *fault;
-        fault_wrap (&request->fault, "UnmountVolume.TearDown failed for volume \"%s\" ",
-                    self->name);
+        fault_wrap (&request->fault, "%s failed for volume \"%s\" ",
+                    self->volume.is_block ? "UnmapVolume.UnmapBlockVolume"
+                                          : "UnmountVolume.TearDown",
+                    self->volume.name);
     }
     if (!fault)
-        unstage_if_unused (self->base.manager, self->driver, self->handle);
+        unstage_if_unused (self->base.manager, &self->volume);
     operation_end (&self->base);
+}
+
+/* The driver has let go of it. */
+static void
+forget (unpublish_t *self)
+{
+    fault_t fault = { 0 };
+    int result = volume_data_remove (self->places.note, self->places.target, &fault);
+    unpublish_end (self, result < 0 ? &fault : NULL);
+}
+
+/* Begins what upstream says of a failure. */
+static void
+fail (unpublish_t *self, fault_t *fault, const char *what)
+{
+    fault_wrap (fault, "kubernetes.io/csi: %s%s",
+                self->volume.is_block ? "blockMapper.UnmapPodDevice" : "Unmounter.TearDownAt",
+                what);
+    unpublish_end (self, fault);
 }
 
 static void
@@ -72,57 +91,74 @@ on_unpublished (void *context, const node_t *reply, const fault_t *failed)
 {
     (void) reply;
     unpublish_t *self = context;
-    fault_t fault = { 0 };
-    if (failed) {
-        fault = *failed;
-        fault_wrap (&fault, "kubernetes.io/csi: Unmounter.TearDownAt failed");
+    if (!failed) {
+        forget (self);
+        return;
     }
-    else
-        volume_data_remove (self->directory, "mount", &fault);
-    unpublish_end (self, fault.code ? &fault : NULL);
+    fault_t fault = *failed;
+    fail (self, &fault, " failed");
 }
 
 static void
 unpublish_begin (operation_t *base)
 {
     unpublish_t *self = (unpublish_t *) base;
+    manager_t *manager = base->manager;
     fault_t fault = { 0 };
-    OWNED (free_text) char *note = text_format ("%s/vol_data.json", self->directory);
-    if (access (note, F_OK) < 0 && errno == ENOENT) {
+    volume_data_t data;
+    if (volume_data_read (manager, self->places.note, self->tree, &data, &fault) < 0
+        && fault.code == FAULT_NOT_FOUND) {
         unpublish_end (self, NULL); // an earlier request has done it
         return;
     }
-    plugin_t *driver = driver_find (base->manager, self->driver, &fault);
-    if (!driver) {
-        fault_wrap (&fault, "kubernetes.io/csi: Unmounter.TearDownAt failed to get CSI client");
+    if (!fault.code && data.state == VOLUME_ABSENT) {
+        forget (self); // it was never there
+        return;
+    }
+    fault = (fault_t){ 0 };
+    if (self->volume.is_block && device_unmap (&self->places, &fault) < 0) {
         unpublish_end (self, &fault);
+        return;
+    }
+    plugin_t *driver = driver_find (manager, self->volume.driver, &fault);
+    if (!driver) {
+        fail (self, &fault, " failed to get CSI client");
         return;
     }
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t request = node_map();
-    node_set_text (tree, &request, "volume_id", self->handle);
-    node_set_text (tree, &request, "target_path", self->target);
+    node_set_text (tree, &request, "volume_id", self->volume.handle);
+    node_set_text (tree, &request, "target_path", self->places.target);
     link_call (driver->link, CALL_UNPUBLISH, &request, on_unpublished, self);
+}
+
+/* The part of a volume that its note tells of, with memory of its own. */
+static csi_volume_t
+copy_volume (const csi_volume_t *volume, tree_t *tree)
+{
+    return (csi_volume_t){
+        .pod_uid = tree_text (tree, volume->pod_uid, strlen (volume->pod_uid)),
+        .name = tree_text (tree, volume->name, strlen (volume->name)),
+        .driver = tree_text (tree, volume->driver, strlen (volume->driver)),
+        .handle = tree_text (tree, volume->handle, strlen (volume->handle)),
+        .is_block = volume->is_block,
+    };
 }
 
 static void
 unpublish_volume (void *context, const volume_data_t *data)
 {
     request_t *request = context;
+    manager_t *manager = request->manager;
     unpublish_t *self = memory_new (1, sizeof *self);
-    *self = (unpublish_t){
-        .base = { .manager = request->manager,
-                  .begin = unpublish_begin,
-                  .destroy = unpublish_destroy },
-        .request = request,
-        .directory = text_copy (data->directory),
-        .name = text_copy (data->name),
-        .driver = text_copy (data->driver),
-        .handle = text_copy (data->handle),
-        .target = text_format ("%s/mount", data->directory),
-    };
+    self->base =
+        (operation_t){ .manager = manager, .begin = unpublish_begin, .destroy = unpublish_destroy };
+    self->request = request;
+    self->tree = tree_new();
+    self->volume = copy_volume (&data->volume, self->tree);
+    csi_places (manager->root_dir, &self->volume, self->tree, &self->places);
     request->pending++;
-    operation_add (&self->base, data->driver, data->handle);
+    operation_add (&self->base, self->volume.driver, self->volume.handle);
 }
 
 int
@@ -134,8 +170,8 @@ on_csi_unmount (void *state, const message_t *message, fault_t *fault)
     self->manager = manager;
     self->asker = return_address_new (message);
     self->pending = 1; // until all have begun
-    volume_data_each_of_pods (manager->root_dir, node_get_text (message->body, "pod_uid", ""),
-                              unpublish_volume, self);
+    volume_data_each_of_pod (manager, node_get_text (message->body, "pod_uid", ""),
+                             unpublish_volume, self);
     one_less (self);
     return 0;
 }
@@ -144,19 +180,16 @@ on_csi_unmount (void *state, const message_t *message, fault_t *fault)
 
 typedef struct {
     operation_t base;
-    char *driver, *handle, *directory;
-    bool is_used;
+    tree_t *tree; // memory of what follows
+    csi_volume_t volume;
+    csi_places_t places;
 } unstage_t;
 
 static void
 unstage_destroy (operation_t *base)
 {
     unstage_t *self = (unstage_t *) base;
-    if (!base->manager->is_stopping)
-        in_use_tell (base->manager);
-    free (self->driver);
-    free (self->handle);
-    free (self->directory);
+    tree_destroy (&self->tree);
     free (self);
 }
 
@@ -174,12 +207,24 @@ unstage_end (unstage_t *self, const fault_t *fault)
 {
     manager_t *manager = self->base.manager;
     if (fault) {
-        LOG_WARNING ("Volume not unstaged, trying again driver=%s volume=%s err=%s", self->driver,
-                     self->handle, fault->text);
+        LOG_WARNING ("Volume not unstaged, trying again driver=%s volume=%s err=%s",
+                     self->volume.driver, self->volume.handle, fault->text);
         if (!manager->sweep_timer)
             manager->sweep_timer = actor_timer (manager->actor, SWEEP_MS, sweep_due, NULL);
     }
     operation_end (&self->base);
+    in_use_tell (manager);
+}
+
+int
+stage_forget (manager_t *manager, const csi_volume_t *volume, fault_t *fault)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    csi_places_t places;
+    csi_places (manager->root_dir, volume, tree, &places);
+    if (volume_data_remove (places.stage_note, places.stage, fault) < 0)
+        return -1;
+    return volume->is_block ? device_forget (manager->root_dir, volume->name, fault) : 0;
 }
 
 static void
@@ -190,16 +235,30 @@ on_unstaged (void *context, const node_t *reply, const fault_t *failed)
     fault_t fault = { 0 };
     if (failed)
         fault = *failed;
-    else
-        volume_data_remove (self->directory, "globalmount", &fault);
+    else if (stage_forget (self->base.manager, &self->volume, &fault) == 0)
+        zhashx_delete (self->base.manager->sizes, self->base.key);
     unstage_end (self, fault.code ? &fault : NULL);
 }
+
+typedef struct {
+    const csi_volume_t *volume;
+    bool is_used;
+} users_t;
 
 static void
 note_user (void *context, const volume_data_t *data)
 {
-    unstage_t *self = context;
-    self->is_used |= streq (data->driver, self->driver) && streq (data->handle, self->handle);
+    users_t *self = context;
+    self->is_used |= streq (data->volume.driver, self->volume->driver)
+                     && streq (data->volume.handle, self->volume->handle);
+}
+
+bool
+volume_has_users (manager_t *manager, const csi_volume_t *volume)
+{
+    users_t users = { .volume = volume };
+    volume_data_each_of_pods (manager, note_user, &users);
+    return users.is_used;
 }
 
 static void
@@ -208,49 +267,49 @@ unstage_begin (operation_t *base)
     unstage_t *self = (unstage_t *) base;
     manager_t *manager = base->manager;
     fault_t fault = { 0 };
-    OWNED (free_text) char *note = text_format ("%s/vol_data.json", self->directory);
-    volume_data_each_of_pods (manager->root_dir, NULL, note_user, self);
+    volume_data_t data;
     // Who waits to mount it makes it used in a moment.
-    if (self->is_used || operation_has_others (base) || access (note, F_OK) < 0) {
+    if (volume_has_users (manager, &self->volume) || operation_has_others (base)
+        || volume_data_read (manager, self->places.stage_note, self->tree, &data, &fault) < 0) {
         unstage_end (self, NULL);
         return;
     }
-    plugin_t *driver = driver_find (manager, self->driver, &fault);
+    plugin_t *driver = driver_find (manager, self->volume.driver, &fault);
     if (!driver) {
         unstage_end (self, &fault);
         return;
     }
+    if (!(driver->abilities & CSI_STAGES)) {
+        on_unstaged (self, NULL, NULL); // a newer one, that has nothing to undo
+        return;
+    }
     OWNED (tree_destroy) tree_t *tree = tree_new();
-    OWNED (free_text) char *path = text_format ("%s/globalmount", self->directory);
     node_t request = node_map();
-    node_set_text (tree, &request, "volume_id", self->handle);
-    node_set_text (tree, &request, "staging_target_path", path);
+    node_set_text (tree, &request, "volume_id", self->volume.handle);
+    node_set_text (tree, &request, "staging_target_path", self->places.stage);
     link_call (driver->link, CALL_UNSTAGE, &request, on_unstaged, self);
 }
 
 void
-unstage_if_unused (manager_t *manager, const char *driver, const char *handle)
+unstage_if_unused (manager_t *manager, const csi_volume_t *volume)
 {
     unstage_t *self = memory_new (1, sizeof *self);
-    *self = (unstage_t){
-        .base = { .manager = manager, .begin = unstage_begin, .destroy = unstage_destroy },
-        .driver = text_copy (driver),
-        .handle = text_copy (handle),
-        .directory = csi_stage_directory (manager->root_dir, driver, handle),
-    };
-    operation_add (&self->base, driver, handle);
+    self->base =
+        (operation_t){ .manager = manager, .begin = unstage_begin, .destroy = unstage_destroy };
+    self->tree = tree_new();
+    self->volume = copy_volume (volume, self->tree);
+    csi_places (manager->root_dir, &self->volume, self->tree, &self->places);
+    operation_add (&self->base, self->volume.driver, self->volume.handle);
 }
 
 static void
 unstage_one (void *context, const volume_data_t *data)
 {
-    if (*data->driver && *data->handle)
-        unstage_if_unused (context, data->driver, data->handle);
+    unstage_if_unused (context, &data->volume);
 }
 
 void
 unstage_unused (manager_t *self)
 {
-    OWNED (free_text) char *path = text_format ("%s/plugins/kubernetes.io/csi", self->root_dir);
-    volume_data_each (path, 2, unstage_one, self);
+    volume_data_each_staged (self, unstage_one, self);
 }

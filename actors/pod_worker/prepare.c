@@ -3,6 +3,7 @@
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_names.h"
+#include "cubelet/volume_events.h"
 #include "cubelet/volume_paths.h"
 #include "worker.h"
 #include <czmq.h>
@@ -64,9 +65,8 @@ report_mount_fault (worker_t *self, const fault_t *fault)
 {
     LOG_WARNING ("Mounting the pod's volumes failed, trying again pod=%s/%s err=%s",
                  self->pod.metadata.namespace, self->pod.metadata.name, fault->text);
-    bool is_directory = strncmp (fault->text, "error making pod data", 21) == 0;
     if (fault->code != FAULT_DEADLINE && fault->code != FAULT_UNAVAILABLE)
-        report_event (self, NULL, "Warning", is_directory ? "Failed" : "FailedMount", fault->text);
+        report_event (self, NULL, "Warning", volume_fault_reason (fault->text), fault->text);
 }
 
 static void

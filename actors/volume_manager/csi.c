@@ -24,6 +24,7 @@ on_mounted (void *state, const message_t *reply, const fault_t *failed, void *co
     const char *path = node_get_text (reply->body, "path", "");
     job->host_path = tree_text (job->tree, path, strlen (path));
     job->is_read_only = node_get_bool (reply->body, "read_only", false);
+    job->is_block = job->wants_block;
     int result =
         node_get_bool (reply->body, "wants_group", false) ? volume_give_to_group (job, &fault) : 0;
     if (result != VOLUME_PENDING)
@@ -37,8 +38,6 @@ csi_setup (volume_job_t *job, fault_t *fault)
     const pod_security_context_t *security = &pod->spec.security_context;
     if (!job->host->has_csi)
         return fault_set (fault, FAULT_UNIMPLEMENTED, "CSI volumes need an API server");
-    if (job->wants_block)
-        return fault_set (fault, FAULT_UNIMPLEMENTED, "CSI volumes of mode Block are not mapped");
     node_t body = node_map();
     node_set_text (job->tree, &body, "pod_uid", pod->metadata.uid);
     node_set_text (job->tree, &body, "pod_name", pod->metadata.name);
@@ -53,6 +52,7 @@ csi_setup (volume_job_t *job, fault_t *fault)
         node_t claim = node_map();
         node_set_text (job->tree, &claim, "namespace", pod->metadata.namespace);
         node_set_text (job->tree, &claim, "name", node_get_text (metadata, "name", ""));
+        node_set_text (job->tree, &claim, "uid", node_get_text (metadata, "uid", NULL));
         node_set (job->tree, &claim, "status",
                   node_copy (job->tree, node_get (job->claim, "status")));
         node_set (job->tree, &body, "claim", claim);

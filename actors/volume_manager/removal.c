@@ -206,17 +206,25 @@ on_drivers_done (void *state, const message_t *reply, const fault_t *fault, void
         remove_volumes (self);
 }
 
+/* True when there is something in the directory; takes `path`. */
 static bool
-has_driver_volumes (const removal_t *self)
+has_entries (char *path)
 {
-    OWNED (free_text)
-    char *path =
-        volume_directory (self->manager->host.root_dir, self->uid, "kubernetes.io~csi", "");
-    OWNED (close_directory) DIR *directory = opendir (path);
+    OWNED (free_text) char *owned = path;
+    OWNED (close_directory) DIR *directory = opendir (owned);
     for (struct dirent *entry; directory && (entry = readdir (directory));)
         if (entry->d_name[0] != '.')
             return true;
     return false;
+}
+
+/* What a driver has mounted is a volume, what it has given as a device is only noted here. */
+static bool
+has_driver_volumes (const removal_t *self)
+{
+    const char *root = self->manager->host.root_dir;
+    return has_entries (volume_directory (root, self->uid, "kubernetes.io~csi", ""))
+           || has_entries (volume_notes_directory (root, self->uid, "kubernetes.io~csi", ""));
 }
 
 /* Drivers take away what they have mounted before anything else goes. */

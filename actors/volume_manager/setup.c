@@ -6,6 +6,7 @@
 #include "cubelet/object_reference.h"
 #include "cubelet/path_element.h"
 #include "cubelet/pod_names.h"
+#include "cubelet/volume_events.h"
 #include "cubelet/volume_paths.h"
 #include "manager.h"
 #include "safe_path.h"
@@ -69,7 +70,7 @@ record_further_fault (const setup_t *self, const fault_t *fault)
     node_t body = node_map();
     node_set (tree, &body, "object", object_reference_pod (tree, self->pod.node, NULL));
     node_set_text (tree, &body, "type", "Warning");
-    node_set_text (tree, &body, "reason", "FailedMount");
+    node_set_text (tree, &body, "reason", volume_fault_reason (fault->text));
     node_set_text (tree, &body, "message", fault->text);
     actor_send (self->manager->actor, "event-recorder", MSG_EVENT_RECORD, &body);
 }

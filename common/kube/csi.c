@@ -3,7 +3,6 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/path_element.h"
-#include "cubelet/quantity.h"
 #include "cubelet/volume_paths.h"
 #include <sha2.h>
 #include <stdarg.h>
@@ -129,11 +128,12 @@ csi_volume_read (const node_t *request, tree_t *tree, csi_volume_t *out, fault_t
         .fs_type = node_get_text (source, "fsType", ""),
         .pv = node_get (request, "pv"),
         .source = source,
-        .is_read_only = node_get_bool (source, "readOnly", false)
-                        || node_get_bool (request, "read_only", false),
+        .is_read_only = node_get_bool (request, "read_only", false),
         .fs_group = node_get_int (request, "fs_group", -1),
     };
+    out->is_block = is_text (node_at (out->pv, "spec", "volumeMode", NULL), "Block");
     if (!out->pv) {
+        out->is_read_only |= node_get_bool (source, "readOnly", false);
         OWNED (free_text) char *handle = hashed ("csi-", out->pod_uid, out->name, NULL);
         out->handle = tree_text (tree, handle, strlen (handle));
     }
@@ -149,7 +149,7 @@ access_modes (const csi_volume_t *volume)
 csi_group_t
 csi_group (const csi_driver_spec_t *spec, unsigned abilities, const csi_volume_t *volume)
 {
-    if (volume->fs_group < 0)
+    if (volume->fs_group < 0 || volume->is_block)
         return CSI_GROUP_NONE;
     if (abilities & CSI_GIVES_TO_GROUP)
         return CSI_GROUP_DRIVER;
@@ -186,11 +186,12 @@ access_mode (const csi_volume_t *volume, unsigned abilities)
     return "UNKNOWN";
 }
 
+/* How a directory is to be mounted. */
 static node_t
-capability (const csi_volume_t *volume, const csi_driver_spec_t *spec, unsigned abilities,
-            tree_t *tree)
+mount_capability (const csi_volume_t *volume, const csi_driver_spec_t *spec, unsigned abilities,
+                  tree_t *tree)
 {
-    node_t mount = node_map(), mode = node_map(), out = node_map();
+    node_t mount = node_map();
     if (*volume->fs_type)
         node_set_text (tree, &mount, "fs_type", volume->fs_type);
     const node_t *options = node_at (volume->pv, "spec", "mountOptions", NULL);
@@ -199,8 +200,19 @@ capability (const csi_volume_t *volume, const csi_driver_spec_t *spec, unsigned 
     if (csi_group (spec, abilities, volume) == CSI_GROUP_DRIVER)
         node_set (tree, &mount, "volume_mount_group",
                   node_text_format (tree, "%lld", (long long) volume->fs_group));
+    return mount;
+}
+
+static node_t
+capability (const csi_volume_t *volume, const csi_driver_spec_t *spec, unsigned abilities,
+            tree_t *tree)
+{
+    node_t mode = node_map(), out = node_map();
+    if (volume->is_block)
+        node_set (tree, &out, "block", node_map());
+    else
+        node_set (tree, &out, "mount", mount_capability (volume, spec, abilities, tree));
     node_set_text (tree, &mode, "mode", access_mode (volume, abilities));
-    node_set (tree, &out, "mount", mount);
     node_set (tree, &out, "access_mode", mode);
     return out;
 }
@@ -294,48 +306,6 @@ csi_expand_request (const csi_volume_t *volume, const csi_driver_spec_t *spec, u
     return out;
 }
 
-int64_t
-csi_growth (const node_t *pv, const node_t *claim)
-{
-    quantity_t has = { 0 }, shown = { 0 };
-    fault_t ignored = { 0 };
-    const char *capacity = node_as_text (node_at (pv, "spec", "capacity", "storage", NULL), NULL);
-    const char *status =
-        node_as_text (node_at (claim, "status", "capacity", "storage", NULL), NULL);
-    if (!capacity || !status || quantity_parse (capacity, &has, &ignored) < 0
-        || quantity_parse (status, &shown, &ignored) < 0)
-        return 0;
-    return quantity_compare (has, shown) > 0 ? quantity_value (has) : 0;
-}
-
-node_t
-csi_claim_patch (const node_t *pv, const node_t *claim, tree_t *tree)
-{
-    static const char *const OVER[] = { "Resizing", "FileSystemResizePending",
-                                        "ControllerResizeError", "NodeResizeError" };
-    node_t capacity = node_map(), conditions = node_array(), status = node_map(), out = node_map();
-    node_set_text (tree, &capacity, "storage",
-                   node_as_text (node_at (pv, "spec", "capacity", "storage", NULL), ""));
-    node_set (tree, &status, "capacity", capacity);
-    NODE_EACH (node_at (claim, "status", "conditions", NULL), condition)
-    {
-        const char *type = node_get_text (condition, "type", "");
-        for (size_t i = 0; i < COUNT_OF (OVER); i++)
-            if (strcmp (type, OVER[i]) == 0) {
-                node_t row = node_map();
-                node_set_text (tree, &row, "$patch", "delete");
-                node_set_text (tree, &row, "type", type);
-                node_append (tree, &conditions, row);
-            }
-    }
-    if (node_count (&conditions))
-        node_set (tree, &status, "conditions", conditions);
-    if (node_at (claim, "status", "allocatedResourceStatuses", NULL))
-        node_set (tree, &status, "allocatedResourceStatuses", node_nil());
-    node_set (tree, &out, "status", status);
-    return out;
-}
-
 // ---- faults ----
 
 bool
@@ -373,6 +343,18 @@ csi_stage_directory (const char *root, const char *driver, const char *handle)
 {
     OWNED (free_text) char *name = hashed ("", handle, NULL);
     return text_format ("%s/plugins/kubernetes.io/csi/%s/%s", root, driver, name);
+}
+
+char *
+csi_devices_directory (const char *root)
+{
+    return text_format ("%s/plugins/kubernetes.io/csi/volumeDevices", root);
+}
+
+char *
+csi_unique_name (const csi_volume_t *volume)
+{
+    return text_format ("kubernetes.io/csi/%s^%s", volume->driver, volume->handle);
 }
 
 char *

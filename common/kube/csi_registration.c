@@ -7,6 +7,13 @@
 
 #define NODE_ID_ANNOTATION "csi.volume.kubernetes.io/nodeid"
 
+/* In-tree plugins whose volumes are CSI drivers' today; samples/api-requests.jsonl. */
+#define MIGRATED_ANNOTATION "storage.alpha.kubernetes.io/migrated-plugins"
+#define MIGRATED                                                                                   \
+    "kubernetes.io/aws-ebs,kubernetes.io/azure-disk,kubernetes.io/azure-file,"                     \
+    "kubernetes.io/cinder,kubernetes.io/gce-pd,kubernetes.io/portworx-volume,"                     \
+    "kubernetes.io/vsphere-volume"
+
 static bool
 is_version_1 (const char *text)
 {
@@ -41,6 +48,26 @@ plugin_info_check (const node_t *info, const char *socket, fault_t *fault)
 
 // ---- CSINode ----
 
+static int
+compare_texts (const void *a, const void *b)
+{
+    return strcmp (*(const char *const *) a, *(const char *const *) b);
+}
+
+/* Drivers written in Go give a map's keys in another order each time. */
+static void
+append_sorted_keys (const node_t *map, tree_t *tree, node_t *out)
+{
+    size_t count = node_count (map);
+    const char **keys = tree_alloc (tree, (count + 1) * sizeof *keys);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = node_key_at (map, i);
+    if (count)
+        qsort (keys, count, sizeof *keys, compare_texts);
+    for (size_t i = 0; i < count; i++)
+        node_append (tree, out, node_text (tree, keys[i]));
+}
+
 /* The driver's row as it should be. */
 static node_t
 driver_row (const char *driver, const node_t *info, tree_t *tree)
@@ -48,9 +75,7 @@ driver_row (const char *driver, const node_t *info, tree_t *tree)
     node_t row = node_map(), keys = node_array(), allocatable = node_map();
     node_set_text (tree, &row, "name", driver);
     node_set_text (tree, &row, "nodeID", node_get_text (info, "node_id", ""));
-    const node_t *segments = node_at (info, "accessible_topology", "segments", NULL);
-    for (size_t i = 0; i < node_count (segments); i++)
-        node_append (tree, &keys, node_text (tree, node_key_at (segments, i)));
+    append_sorted_keys (node_at (info, "accessible_topology", "segments", NULL), tree, &keys);
     if (node_count (&keys))
         node_set (tree, &row, "topologyKeys", keys);
     int64_t limit = node_get_int (info, "max_volumes_per_node", 0);
@@ -66,17 +91,42 @@ new_csi_node (const node_t *node, tree_t *tree)
 {
     const char *name = node_as_text (node_at (node, "metadata", "name", NULL), "");
     node_t owner = node_map(), owners = node_array(), metadata = node_map(), out = node_map();
+    node_t annotations = node_map();
     node_set_text (tree, &owner, "apiVersion", "v1");
     node_set_text (tree, &owner, "kind", "Node");
     node_set_text (tree, &owner, "name", name);
     node_set_text (tree, &owner, "uid", node_as_text (node_at (node, "metadata", "uid", NULL), ""));
     node_append (tree, &owners, owner);
+    node_set_text (tree, &annotations, MIGRATED_ANNOTATION, MIGRATED);
     node_set_text (tree, &metadata, "name", name);
+    node_set (tree, &metadata, "annotations", annotations);
     node_set (tree, &metadata, "ownerReferences", owners);
     node_set_text (tree, &out, "apiVersion", "storage.k8s.io/v1");
     node_set_text (tree, &out, "kind", "CSINode");
     node_set (tree, &out, "metadata", metadata);
     return out;
+}
+
+bool
+csi_node_begin (const node_t *old, const node_t *node, tree_t *tree, node_t *out)
+{
+    if (!old) {
+        node_t spec = node_map();
+        node_set (tree, &spec, "drivers", node_array());
+        *out = new_csi_node (node, tree);
+        node_set (tree, out, "spec", spec);
+        return true;
+    }
+    const node_t *annotations = node_at (old, "metadata", "annotations", NULL);
+    if (strcmp (node_get_text (annotations, MIGRATED_ANNOTATION, ""), MIGRATED) == 0)
+        return false;
+    *out = node_copy (tree, old);
+    node_t metadata = node_copy (tree, node_get (old, "metadata"));
+    node_t changed = node_is_map (annotations) ? node_copy (tree, annotations) : node_map();
+    node_set_text (tree, &changed, MIGRATED_ANNOTATION, MIGRATED);
+    node_set (tree, &metadata, "annotations", changed);
+    node_set (tree, out, "metadata", metadata);
+    return true;
 }
 
 bool

@@ -46,13 +46,15 @@ typedef struct {
     const char *fs_type;
     const node_t *pv;     // the PersistentVolume; NULL: an inline (ephemeral) volume
     const node_t *source; // the `csi` of either
+    bool is_block;        // volumeMode Block: published as a device
     bool is_read_only;
     int64_t fs_group; // -1: none
 } csi_volume_t;
 
 /* Reads a request {pod_uid pod_name pod_namespace service_account? volume source pv? read_only?
-   fs_group?}; memory is the tree's. Returns 0, or -1 with FAULT_INVALID for names that cannot be
-   directories, and other nonsense. */
+   fs_group?}; memory is the tree's. A PersistentVolume's own `readOnly` is about attaching it, as
+   upstream has it. Returns 0, or -1 with FAULT_INVALID for names that cannot be directories, and
+   other nonsense. */
 int csi_volume_read (const node_t *request, tree_t *tree, csi_volume_t *out, fault_t *fault);
 
 /* Checks that the driver's volumeLifecycleModes allow the volume: -1 with upstream's
@@ -90,14 +92,6 @@ node_t
 csi_expand_request (const csi_volume_t *volume, const csi_driver_spec_t *spec, unsigned abilities,
                     const csi_context_t *context, int64_t bytes, tree_t *tree);
 
-/* The bytes a bound volume has to grow to on this node: the PersistentVolume's capacity when the
-   claim's status shows less; 0: nothing to do. */
-int64_t csi_growth (const node_t *pv, const node_t *claim);
-
-/* The strategic merge patch of the claim's status once its volume has grown: the new capacity, and
-   none of the conditions that told of growing. */
-node_t csi_claim_patch (const node_t *pv, const node_t *claim, tree_t *tree);
-
 /* True when after this fault of stage or publish the volume is certainly not there; after others
    (no answer in time...) it may be. */
 bool csi_fault_is_final (const fault_t *fault);
@@ -113,6 +107,13 @@ char *csi_attachment_name (const char *handle, const char *driver, const char *n
 /* ROOT/plugins/kubernetes.io/csi/DRIVER/<sha256 of the handle>: holds globalmount/ and
    vol_data.json. Owned. */
 char *csi_stage_directory (const char *root, const char *driver, const char *handle);
+
+/* ROOT/plugins/kubernetes.io/csi/volumeDevices: holds what is staged and published as devices.
+   Owned. */
+char *csi_devices_directory (const char *root);
+
+/* "kubernetes.io/csi/DRIVER^HANDLE", the volume in the Node's volumesInUse. Owned. */
+char *csi_unique_name (const csi_volume_t *volume);
 
 /* ROOT/pods/UID/volumes/kubernetes.io~csi/NAME: holds mount and vol_data.json. Owned. */
 char *csi_pod_directory (const char *root, const char *uid, const char *name);

@@ -10,6 +10,12 @@
    taken. Returns 0, or -1 with the text that the plugin is told. `socket` is named in it. */
 int plugin_info_check (const node_t *info, const char *socket, fault_t *fault);
 
+/* What a node has before any driver: makes the CSINode of `node` (the Node object) when `old` is
+   NULL, else a copy of it, with the annotation that names the in-tree plugins whose volumes are CSI
+   drivers' by now. Controllers and the scheduler look for it. Returns true when that is a change.
+ */
+bool csi_node_begin (const node_t *old, const node_t *node, tree_t *tree, node_t *out);
+
 /* Makes the CSINode of `node` (the Node object) when `old` is NULL, else a copy of it, where the
    driver's entry is as `info` (NodeGetInfoResponse) says, or gone when `info` is NULL. Returns true
    when that is a change, with the object in *out. */

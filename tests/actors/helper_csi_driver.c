@@ -7,6 +7,7 @@
 #include "pluginregistration.pb-c.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -49,9 +50,60 @@ content (csi_driver_t *self, const node_t *request)
     return path;
 }
 
+// ---- volumes of mode Block: loop devices of files ----
+
+static bool
+is_block (const node_t *request)
+{
+    return node_at (request, "volume_capability", "block", NULL) != NULL;
+}
+
+/* The volume's device, made when there is none; "" when that does not go. Owned. */
+static char *
+device (csi_driver_t *self, const node_t *request)
+{
+    char path[64] = "";
+    const char *id = node_get_text (request, "volume_id", "");
+    OWNED (free_text) char *directory = content (self, request);
+    OWNED (free_text)
+    char *line = text_format ("cd %s && truncate -s 1M %s.img && losetup -j $PWD/%s.img | cut -d: "
+                              "-f1 | grep . || losetup -f --show $PWD/%s.img",
+                              directory, id, id, id);
+    FILE *pipe = popen (line, "re");
+    if (pipe && !fgets (path, sizeof path, pipe))
+        path[0] = '\0';
+    if (pipe)
+        pclose (pipe);
+    path[strcspn (path, "\n")] = '\0';
+    return text_copy (path);
+}
+
+static void
+remove_device (csi_driver_t *self, const node_t *request)
+{
+    const char *id = node_get_text (request, "volume_id", "");
+    OWNED (free_text)
+    char *line = text_format ("for loop in $(losetup -j %s/volumes/%s/%s.img | cut -d: -f1); do "
+                              "losetup -d $loop; done",
+                              self->data, id, id);
+    if (system (line) != 0)
+        fprintf (stderr, "%s: failed\n", line);
+}
+
+static int
+bind_device (const char *from, const char *to)
+{
+    OWNED (close_file) FILE *file = fopen (to, "we");
+    return file ? mount (from, to, NULL, MS_BIND, NULL) : -1;
+}
+
 static int
 stage (csi_driver_t *self, const node_t *request)
 {
+    if (is_block (request)) {
+        OWNED (free_text) char *made = device (self, request);
+        return *made ? 0 : -1;
+    }
     OWNED (free_text) char *path = content (self, request);
     const char *target = node_get_text (request, "staging_target_path", "");
     return unbind (target) < 0 ? -1 : bind_directory (path, target, false);
@@ -63,6 +115,10 @@ publish (csi_driver_t *self, const node_t *request)
     OWNED (free_text) char *path = content (self, request);
     const char *target = node_get_text (request, "target_path", "");
     const char *staged = node_get_text (request, "staging_target_path", path);
+    if (is_block (request)) {
+        OWNED (free_text) char *from = device (self, request);
+        return unbind (target) < 0 || bind_device (from, target) < 0 ? -1 : 0;
+    }
     return unbind (target) < 0
                ? -1
                : bind_directory (staged, target, node_get_bool (request, "readonly", false));
@@ -73,13 +129,13 @@ unpublish (csi_driver_t *self, const node_t *request)
 {
     (void) self;
     const char *target = node_get_text (request, "target_path", "");
-    return unbind (target) < 0 || (rmdir (target) < 0 && errno != ENOENT) ? -1 : 0;
+    return unbind (target) < 0 || (remove (target) < 0 && errno != ENOENT) ? -1 : 0;
 }
 
 static int
 unstage (csi_driver_t *self, const node_t *request)
 {
-    (void) self;
+    remove_device (self, request);
     return unbind (node_get_text (request, "staging_target_path", ""));
 }
 

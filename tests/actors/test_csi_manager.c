@@ -99,6 +99,7 @@ tear_down (void **state)
     csi_driver_destroy (&self->driver);
     tree_destroy (&self->csi_node);
     free (self);
+    run ("losetup -a | grep $PWD/ | cut -d: -f1 | tac | xargs -r -n1 losetup -d");
     run ("awk -v root=$PWD/ 'index ($5, root) == 1 { print $5 }' /proc/self/mountinfo | sort -r | "
          "xargs -r -n1 umount -l");
     return run ("cd / && rm -rf --one-file-system $OLDPWD");
@@ -201,6 +202,18 @@ was_called (const char *text)
 {
     OWNED (free_text) char *all = calls();
     return strstr (all, text) != NULL;
+}
+
+/* How often the driver was asked. */
+static int
+count_calls (const char *method)
+{
+    OWNED (free_text) char *all = calls();
+    OWNED (free_text) char *wanted = text_format ("%s {", method);
+    int count = 0;
+    for (const char *at = all; (at = strstr (at, wanted)); at++)
+        count++;
+    return count;
 }
 
 static void
@@ -341,6 +354,8 @@ a_volume_is_staged_published_and_taken_away (void **state)
     mounts (self, "u1", PV, "");
     mounts (self, "u2", PV, "");
     mounts (self, "u1", PV, ""); // there already
+    assert_int_equal (count_calls ("NodeStageVolume"), 1);
+    assert_int_equal (count_calls ("NodePublishVolume"), 2);
     assert_true (was_called ("NodeStageVolume {\"volume_id\":\"h1\",\"staging_target_path\":"));
     assert_true (
         was_called ("\"volume_capability\":{\"mount\":{\"fs_type\":\"ext4\",\"mount_flags\":"
@@ -368,9 +383,11 @@ an_inline_volume_knows_its_pod (void **state)
     fixture_t *self = *state;
     register_driver (self);
     self->spec = NULL;
-    mounts (self, "u1", INLINE,
-            "MountVolume.NewMounter initialization failed for volume \"v\" : volume mode "
-            "\"Ephemeral\" not supported by driver lab.csi (no CSIDriver object)");
+    mounts (
+        self, "u1", INLINE,
+        "MountVolume.SetUp failed for volume \"v\" : kubernetes.io/csi: mounter.SetupAt failed to "
+        "check volume lifecycle mode: volume mode \"Ephemeral\" not supported by driver lab.csi "
+        "(no CSIDriver object)");
     self->spec = "{\"volumeLifecycleModes\": [\"Ephemeral\"], \"podInfoOnMount\": true,"
                  " \"tokenRequests\": [{\"audience\": \"aud\", \"expirationSeconds\": 600}]}";
     mounts (self, "u1", INLINE, "");
@@ -381,9 +398,11 @@ an_inline_volume_knows_its_pod (void **state)
         "\"csi.storage.k8s.io/serviceAccount.name\":\"sa\",\"csi.storage.k8s.io/ephemeral\":"
         "\"true\",\"csi.storage.k8s.io/serviceAccount.tokens\":\"{\\\"aud\\\":{\\\"token\\\":"
         "\\\"tok\\\",\\\"expirationTimestamp\\\":\\\"1970-01-01T00:01:00Z\\\"}}\"}"));
-    mounts (self, "u2", PV,
-            "MountVolume.NewMounter initialization failed for volume \"v\" : volume mode "
-            "\"Persistent\" not supported by driver lab.csi (only supports [\"Ephemeral\"])");
+    mounts (
+        self, "u2", PV,
+        "MountVolume.SetUp failed for volume \"v\" : kubernetes.io/csi: mounter.SetupAt failed to "
+        "check volume lifecycle mode: volume mode \"Persistent\" not supported by driver lab.csi "
+        "(only supports [\"Ephemeral\"])");
     unmounts (self, "u1", "");
     assert_false (is_there ("pods/u1/volumes/kubernetes.io~csi/v"));
 }
@@ -415,10 +434,19 @@ faults_are_told_and_leave_nothing (void **state)
         "MountVolume.MountDevice failed for volume \"v\" : rpc error: code = Internal desc = no "
         "such disk");
     assert_false (is_there ("pods/u1/volumes/kubernetes.io~csi/v"));
+    assert_int_equal (run ("ls plugins/kubernetes.io/csi/lab.csi/* 2> /dev/null | grep -q ."),
+                      1 << 8);
+    run ("echo 'NodePublishVolume 13 not here' > driver/fault");
+    mounts (
+        self, "u1", PV,
+        "MountVolume.SetUp failed for volume \"v\" : rpc error: code = Internal desc = not here");
+    assert_int_equal (count_calls ("NodeStageVolume"), 2);
     run ("echo 'NodePublishVolume 14 not now' > driver/fault");
     mounts (self, "u1", PV,
             "MountVolume.SetUp failed for volume \"v\" : rpc error: code = Unavailable desc = not "
             "now");
+    assert_int_equal (count_calls ("NodeStageVolume"), 2); // it has stayed staged
+    assert_false (was_called ("NodeUnstageVolume"));
     // it may be there: what was noted is undone
     assert_true (is_there ("pods/u1/volumes/kubernetes.io~csi/v/vol_data.json"));
     run ("echo 'NodeUnpublishVolume 13 busy' > driver/fault");
@@ -469,22 +497,20 @@ a_new_incarnation_knows_what_is_mounted (void **state)
     wait_file (self, TARGET ("u1"), false);
 }
 
-/* How often the driver was asked. */
-static int
-count_calls (const char *method)
-{
-    OWNED (free_text) char *all = calls();
-    OWNED (free_text) char *wanted = text_format ("%s {", method);
-    int count = 0;
-    for (const char *at = all; (at = strstr (at, wanted)); at++)
-        count++;
-    return count;
-}
-
 #define REFRESH(claimed)                                                                           \
     "\"refresh\": true, \"source\": {\"driver\": \"" DRIVER "\", \"volumeHandle\": \"h1\"},"       \
     " \"pv\": {\"spec\": {\"capacity\": {\"storage\": \"4Gi\"}}}, \"claim\": {\"namespace\":"      \
     " \"n\", \"name\": \"data\", \"status\": {\"capacity\": {\"storage\": \"" claimed "\"}}}"
+
+/* Waits for the event; its message. Owned. */
+static char *
+wait_event (fixture_t *self, const char *reason, const char *kind)
+{
+    OWNED (received_destroy) received_t *event = peer_expect (self->recorder, MSG_EVENT_RECORD);
+    assert_string_equal (node_get_text (event->body, "reason", ""), reason);
+    assert_string_equal (node_as_text (node_at (event->body, "object", "kind", NULL), ""), kind);
+    return text_copy (node_get_text (event->body, "message", ""));
+}
 
 static void
 a_volume_grows_when_its_claim_shows_less (void **state)
@@ -494,20 +520,30 @@ a_volume_grows_when_its_claim_shows_less (void **state)
     mounts (self, "u1", PV, "");
     mounts (self, "u1", REFRESH ("4Gi"), "");
     assert_int_equal (count_calls ("NodeExpandVolume"), 0);
-    run ("echo 'NodeExpandVolume 11 too large' > driver/fault");
-    mounts (self, "u1", REFRESH ("2Gi"),
-            "MountVolume.SetUp failed for volume \"v\" : failed while expanding volume: rpc error: "
-            "code = OutOfRange desc = too large");
+    run ("rm -r driver/calls");
+    unmounts (self, "u1", "");
+    wait_call (self, "NodeUnstageVolume");
+    mounts (self, "u1", PV, "");
+    run ("echo 'NodeExpandVolume 13 no' > driver/fault");
+    mounts (self, "u1", REFRESH ("2Gi"), ""); // the pod runs on
+    OWNED (free_text) char *failed = wait_event (self, "VolumeResizeFailed", "Pod");
+    assert_string_equal (failed,
+                         "NodeExpandVolume.NodeExpandVolume failed for volume \"v\" : "
+                         "kubernetes.io/csi: Expander.NodeExpand failed to expand the volume "
+                         ": rpc error: code = Internal desc = no");
     run ("rm driver/fault");
     int patches = self->patches;
     mounts (self, "u1", REFRESH ("2Gi"), "");
     assert_int_equal (self->patches, patches + 1);
     assert_true (was_called ("/globalmount\",\"volume_capability\""));
     assert_true (was_called ("\"capacity_range\":{\"required_bytes\":4294967296}"));
-    OWNED (received_destroy) received_t *event = peer_expect (self->recorder, MSG_EVENT_RECORD);
-    assert_string_equal (node_get_text (event->body, "reason", ""), "FileSystemResizeSuccessful");
-    assert_string_equal (node_get_text (event->body, "message", ""),
-                         "MountVolume.NodeExpandVolume succeeded for volume \"v\" n1");
+    OWNED (free_text) char *grown = wait_event (self, "FileSystemResizeSuccessful", "Pod");
+    assert_string_equal (grown, "MountVolume.NodeExpandVolume succeeded for volume \"v\" n1");
+    OWNED (free_text)
+    char *again = wait_event (self, "FileSystemResizeSuccessful", "PersistentVolumeClaim");
+    assert_string_equal (again, grown);
+    mounts (self, "u1", REFRESH ("2Gi"), ""); // the claim is an old one
+    assert_int_equal (count_calls ("NodeExpandVolume"), 2);
 }
 
 static void
@@ -521,6 +557,70 @@ a_driver_may_want_to_publish_again (void **state)
     self->spec = "{\"volumeLifecycleModes\": [\"Ephemeral\"], \"requiresRepublish\": true}";
     mounts (self, "u1", "\"refresh\": true, " INLINE, "");
     assert_int_equal (count_calls ("NodePublishVolume"), 2);
+}
+
+static void
+what_is_not_confirmed_is_asked_for_again (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    mounts (self, "u1", PV, "");
+    // as if the agent had died before the driver's answer, or the machine had been started anew
+    run ("sed -i 's/,\"cubeletState\":\"[^\"]*\"//' pods/u1/volumes/*/v/vol_data.json "
+         "plugins/kubernetes.io/csi/lab.csi/*/vol_data.json");
+    mounts (self, "u1", PV, "");
+    assert_int_equal (count_calls ("NodeStageVolume"), 2);
+    assert_int_equal (count_calls ("NodePublishVolume"), 2);
+    mounts (self, "u1", PV, "");
+    assert_int_equal (count_calls ("NodePublishVolume"), 2);
+}
+
+#define BLOCK                                                                                      \
+    "\"source\": {\"driver\": \"" DRIVER "\", \"volumeHandle\": \"h2\"}, \"pv\": {\"metadata\": "  \
+    "{\"name\": \"v\"}, \"spec\": {\"volumeMode\": \"Block\"}}"
+#define DEVICES "plugins/kubernetes.io/csi/volumeDevices"
+
+static void
+a_device_is_mapped_and_let_go (void **state)
+{
+    fixture_t *self = *state;
+    register_driver (self);
+    received_t *reply = await (self, ask_mount (self, "u1", BLOCK));
+    OWNED (free_text) char *link = in_root ("pods/u1/volumeDevices/kubernetes.io~csi/v");
+    assert_string_equal (node_get_text (reply->body, "path", ""), link);
+    received_destroy (&reply);
+    OWNED (free_text) char *first = wait_event (self, "SuccessfulMountVolume", "Pod");
+    OWNED (free_text)
+    char *wanted = text_format ("MapVolume.MapPodDevice succeeded for volume \"v\" globalMapPath "
+                                "\"%s/" DEVICES "/v/dev\"",
+                                root);
+    assert_string_equal (first, wanted);
+    OWNED (free_text) char *second = wait_event (self, "SuccessfulMountVolume", "Pod");
+    OWNED (free_text)
+    char *also = text_format ("MapVolume.MapPodDevice succeeded for volume \"v\" volumeMapPath "
+                              "\"%s/pods/u1/volumeDevices/kubernetes.io~csi\"",
+                              root);
+    assert_string_equal (second, also);
+    mounts (self, "u2", BLOCK, "");
+    mounts (self, "u1", BLOCK, ""); // there already
+    assert_int_equal (count_calls ("NodeStageVolume"), 1);
+    assert_int_equal (count_calls ("NodePublishVolume"), 2);
+    assert_int_equal (run ("test -b pods/u1/volumeDevices/kubernetes.io~csi/v && "
+                           "test -b " DEVICES "/v/dev/u1 && "
+                           "grep -qx $PWD/" DEVICES "/v/dev/u1 /sys/block/loop*/loop/backing_file"),
+                      0);
+    unmounts (self, "u1", "");
+    assert_int_equal (
+        run ("! grep -qx $PWD/" DEVICES "/v/dev/u1 /sys/block/loop*/loop/backing_file "
+             "&& test ! -e pods/u1/volumeDevices/kubernetes.io~csi/v && "
+             "test ! -e " DEVICES "/publish/v/u1 && test -b " DEVICES "/publish/v/u2"),
+        0);
+    assert_false (was_called ("NodeUnstageVolume"));
+    unmounts (self, "u2", "");
+    wait_call (self, "NodeUnstageVolume {\"volume_id\":\"h2\",\"staging_target_path\":");
+    wait_file (self, DEVICES "/v", false);
+    assert_int_equal (run ("find pods " DEVICES " -name vol_data.json | grep ."), 1 << 8);
+    assert_int_equal (run ("grep ' '$PWD/ /proc/self/mountinfo"), 1 << 8);
 }
 
 static void
@@ -554,9 +654,14 @@ the_node_says_which_volumes_it_has (void **state)
 {
     fixture_t *self = *state;
     register_driver (self);
-    mounts (self, "u1", PV, "");
-    mounts (self, "u2", PV, "");
     mounts (self, "u3", INLINE, "");
+    self->spec = "{\"volumeLifecycleModes\": [\"Persistent\"]}";
+    uint64_t id = ask_mount (self, "u1", PV);
+    wait_in_use (self, "[\"kubernetes.io/csi/lab.csi^h1\"]"); // before it is attached
+    self->is_attached = true;
+    received_t *reply = await (self, id);
+    received_destroy (&reply);
+    mounts (self, "u2", PV, "");
     wait_in_use (self, "[\"kubernetes.io/csi/lab.csi^h1\"]");
     unmounts (self, "u1", "");
     unmounts (self, "u2", "");
@@ -579,6 +684,8 @@ main (void)
         TEST (a_driver_that_hangs_holds_up_its_own_volume_only),
         TEST (a_volume_grows_when_its_claim_shows_less),
         TEST (a_driver_may_want_to_publish_again),
+        TEST (what_is_not_confirmed_is_asked_for_again),
+        TEST (a_device_is_mapped_and_let_go),
         TEST (what_is_mounted_does_not_need_its_driver),
         TEST (the_node_says_which_volumes_it_has),
         TEST (a_new_incarnation_knows_what_is_mounted),

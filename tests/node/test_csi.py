@@ -1,4 +1,5 @@
 """Volumes of a CSI driver: a real one, that binds directories, beside a joined agent."""
+import hashlib
 import json
 import pathlib
 import unittest
@@ -50,7 +51,7 @@ class CsiDriver(JoinedCase):
         lines = path.read_text().splitlines() if path.exists() else []
         return [json.loads(line.split(' ', 1)[1]) for line in lines if line.split(' ', 1)[0] == method]
 
-    def create_claim(self):
+    def create_claim(self, **more):
         """A bound claim `data` of a PersistentVolume of the driver."""
         claim = self.cluster.create({
             'apiVersion': 'v1', 'kind': 'PersistentVolumeClaim', 'metadata': {'name': 'data'},
@@ -58,7 +59,7 @@ class CsiDriver(JoinedCase):
                      'resources': {'requests': {'storage': '1Gi'}}}})
         self.cluster.create({
             'apiVersion': 'v1', 'kind': 'PersistentVolume', 'metadata': {'name': 'disk'},
-            'spec': {'capacity': {'storage': '1Gi'}, 'accessModes': ['ReadWriteOnce'],
+            'spec': {'capacity': {'storage': '1Gi'}, 'accessModes': ['ReadWriteOnce'], **more,
                      'csi': {'driver': DRIVER, 'volumeHandle': 'handle-1', 'fsType': 'ext4'},
                      'claimRef': {'kind': 'PersistentVolumeClaim', 'namespace': 'default', 'name': 'data',
                                   'uid': claim['metadata']['uid']}}}, None)
@@ -85,12 +86,21 @@ class CsiDriver(JoinedCase):
         lines = pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
         return [line.split()[4] for line in lines if str(self.agent.root) in line and 'csi' in line.split()[4]]
 
+    def attach(self):
+        """What a controller does."""
+        name = 'csi-' + hashlib.sha256(f'handle-1{DRIVER}{self.cluster.node}'.encode()).hexdigest()
+        self.cluster.create({
+            'apiVersion': 'storage.k8s.io/v1', 'kind': 'VolumeAttachment', 'metadata': {'name': name},
+            'spec': {'attacher': DRIVER, 'nodeName': self.cluster.node, 'source': {'persistentVolumeName': 'disk'}}}, None)
+        self.cluster.edit('volumeattachments.storage.k8s.io', name, lambda item: item.update(status={'attached': True}), None)
+
     def test_a_claimed_volume_outlives_pods_and_agents(self):
-        self.start_driver()
+        self.start_driver(attachRequired=True)
         node = self.cluster.node_object()
         self.assertEqual(json.loads(node['metadata']['annotations']['csi.volume.kubernetes.io/nodeid']), {DRIVER: 'id-of-node'})
         self.assertEqual(node['metadata']['labels']['topology.lab/rack'], 'r1')
         self.create_claim()
+        self.attach()
         claim = {'persistentVolumeClaim': {'claimName': 'data'}}
         self.create_user('one', claim, 'first')
         self.agent.wait_api_ready('one')
@@ -99,7 +109,7 @@ class CsiDriver(JoinedCase):
         file = self.data / 'volumes' / 'handle-1' / 'file'
         self.assertEqual(sorted(file.read_text().split()), ['first', 'second'])
         self.assertEqual(file.parent.stat().st_gid, 2000)
-        self.assertEqual(len(self.calls('NodeStageVolume')), len(self.calls('NodePublishVolume')))
+        self.assertEqual([len(self.calls(f'Node{call}Volume')) for call in ('Stage', 'Publish')], [1, 2])
         self.agent.wait('the volume is in use', lambda: self.cluster.node_object()['status'].get('volumesInUse') == [
             f'kubernetes.io/csi/{DRIVER}^handle-1'])
         self.remove('one')
@@ -133,6 +143,29 @@ class CsiDriver(JoinedCase):
         self.assertFalse(self.server.get('persistentvolumeclaims', 'data', 'default')['status'].get('conditions'))
         self.assertEqual(self.calls('NodeExpandVolume')[0]['capacity_range'], {'required_bytes': 2 << 30})
         self.assertEqual(len(self.calls('NodePublishVolume')), 1)
+
+    def test_a_device_is_given_to_containers(self):
+        self.start_driver()
+        self.create_claim(volumeMode='Block')
+        self.cluster.create(pods.pod(
+            'user', 'echo written > /dev/disk && sync && test -b /dev/disk && echo ready; ' + pods.FOREVER,
+            nodeName=self.cluster.node, container={'volumeDevices': [{'name': 'd', 'devicePath': '/dev/disk'}]},
+            volumes=[{'name': 'd', 'persistentVolumeClaim': {'claimName': 'data'}}]))
+        self.agent.wait_api_ready('user')
+        image = self.data / 'volumes' / 'handle-1' / 'handle-1.img'
+        self.agent.wait('it is written', lambda: image.read_bytes().startswith(b'written\n'))
+        event = self.agent.wait_event('user', 'SuccessfulMountVolume')
+        self.assertIn('MapVolume.MapPodDevice succeeded for volume "disk"', event['message'])
+        devices = pathlib.Path(self.agent.root, 'plugins/kubernetes.io/csi/volumeDevices')
+        self.assertIn('/disk/dev/', ' '.join(self.mounts()))
+        self.agent.kill()
+        self.agent.start()
+        self.agent.wait_api_ready('user')
+        self.remove('user')
+        self.agent.wait('nothing is staged', lambda: not (devices / 'disk').exists())
+        self.assertEqual(self.mounts(), [])
+        self.assertEqual([len(self.calls(f'Node{call}Volume')) for call in ('Publish', 'Unpublish', 'Unstage')], [1, 1, 1])
+        self.assertNotIn(str(self.agent.root), system.run('losetup', '-a'))
 
     def test_an_inline_volume_waits_for_its_driver(self):
         inline = {'csi': {'driver': DRIVER, 'volumeAttributes': {'size': '1Gi'}}}

@@ -1,4 +1,6 @@
 #include "cubelet/csi.h"
+#include "cubelet/csi_expansion.h"
+#include "cubelet/csi_places.h"
 #include "cubelet/csi_registration.h"
 #include "pod_fixture.h"
 
@@ -132,25 +134,121 @@ names_that_lead_elsewhere_are_refused (void **state)
     }
 }
 
+#define GREW "{spec: {capacity: {storage: 2Ki}}}"
+#define AT(node) "{status: {capacity: {storage: 1Ki}, allocatedResources: {storage: 2Ki}," node "}}"
+
 static void
-a_volume_grows_to_what_its_claim_does_not_show_yet (void **state)
+a_volume_grows_to_what_its_node_does_not_have_yet (void **state)
 {
     (void) state;
     static const struct {
         const char *pv, *claim;
-        int64_t bytes;
+        int64_t has, bytes;
+        bool is_told, is_marked;
     } CASES[] = {
-        { "{spec: {capacity: {storage: 2Ki}}}", "{status: {capacity: {storage: 1Ki}}}", 2048 },
-        { "{spec: {capacity: {storage: 2Ki}}}", "{status: {capacity: {storage: '2048'}}}", 0 },
-        { "{spec: {capacity: {storage: 1Ki}}}", "{status: {capacity: {storage: 2Ki}}}", 0 },
-        { "{spec: {capacity: {storage: 1Ki}}}", "{}", 0 },
-        { "{spec: {capacity: {storage: much}}}", "{status: {capacity: {storage: 1}}}", 0 },
+        { GREW, "{status: {capacity: {storage: 1Ki}}}", 0, 2048, false, false },
+        { GREW, "{status: {capacity: {storage: 1Ki}}}", 2048, 0, false, false }, // just done
+        { GREW, "{status: {capacity: {storage: '2048'}}}", 0, 0, false, false },
+        { GREW, "{status: {capacity: {storage: 2Ki}}}", 1024, 2048, true, false }, // another node
+        { GREW, AT ("allocatedResourceStatuses: {storage: NodeResizePending}"), 0, 2048, false,
+          true },
+        { GREW, AT ("allocatedResourceStatuses: {storage: NodeResizeInProgress}"), 0, 2048, false,
+          true },
+        { GREW, AT ("allocatedResourceStatuses: {storage: ControllerResizeInProgress}"), 0, 0,
+          false, true },
+        { GREW, AT ("allocatedResourceStatuses: {storage: NodeResizeInfeasible}"), 0, 0, false,
+          true },
+        { "{spec: {capacity: {storage: 1Ki}}}", "{status: {capacity: {storage: 2Ki}}}", 0, 0, false,
+          false },
+        { "{spec: {capacity: {storage: 1Ki}}}", "{}", 0, 0, false, false },
+        { "{spec: {capacity: {storage: much}}}", "{status: {capacity: {storage: 1}}}", 0, 0, false,
+          false },
     };
     for (size_t i = 0; i < COUNT_OF (CASES); i++) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
         node_t pv = yaml_node (CASES[i].pv, tree), claim = yaml_node (CASES[i].claim, tree);
-        assert_int_equal (csi_growth (&pv, &claim), CASES[i].bytes);
+        csi_expansion_t out = csi_expansion (&pv, &claim, CASES[i].has);
+        if (out.bytes != CASES[i].bytes || out.is_told != CASES[i].is_told
+            || out.is_marked != CASES[i].is_marked)
+            fail_msg ("%zu: %lld %d %d", i, (long long) out.bytes, out.is_told, out.is_marked);
     }
+}
+
+static void
+a_claim_shows_how_its_volume_grows (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t pv = yaml_node (GREW, tree);
+    node_t claim = yaml_node ("{status: {conditions: [{type: Resizing}, {type: Other}], "
+                              "allocatedResourceStatuses: {storage: NodeResizePending}}}",
+                              tree);
+    fault_t fault = { 0 };
+    const struct {
+        node_t patch;
+        const char *json;
+    } CASES[] = {
+        { csi_expansion_begun_patch (tree),
+          "{\"status\":{\"allocatedResourceStatuses\":{\"storage\":\"NodeResizeInProgress\"}}}" },
+        { csi_expansion_done_patch (&pv, &claim, tree),
+          "{\"status\":{\"capacity\":{\"storage\":\"2Ki\"},\"conditions\":[{\"$patch\":\"delete\","
+          "\"type\":\"Resizing\"}],\"allocatedResourceStatuses\":null}}" },
+        { (fault_set (&fault, FAULT_INTERNAL, "no"), csi_expansion_failed_patch (&fault, 0, tree)),
+          "{\"status\":{\"conditions\":[{\"type\":\"NodeResizeError\",\"status\":\"True\","
+          "\"lastTransitionTime\":\"1970-01-01T00:00:00Z\",\"message\":\"failed to expand pvc with "
+          "no\"}]}}" },
+    };
+    for (size_t i = 0; i < COUNT_OF (CASES); i++) {
+        OWNED (free_text) char *json = json_write (&CASES[i].patch, JSON_COMPACT, NULL);
+        assert_string_equal (json, CASES[i].json);
+    }
+    fault_set (&fault, FAULT_OUT_OF_RANGE, "too large");
+    node_t patch = csi_expansion_failed_patch (&fault, 0, tree);
+    assert_string_equal (
+        node_as_text (node_at (&patch, "status", "allocatedResourceStatuses", "storage", NULL), ""),
+        "NodeResizeInfeasible");
+}
+
+static void
+places_are_upstreams (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    csi_volume_t volume = { .pod_uid = "u", .name = "pv", .driver = "d", .handle = "abc" };
+    csi_places_t places;
+    csi_places ("/r", &volume, tree, &places);
+    assert_string_equal (places.target, "/r/pods/u/volumes/kubernetes.io~csi/pv/mount");
+    assert_string_equal (places.stage, "/r/plugins/kubernetes.io/csi/d/"
+                                       "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20"
+                                       "015ad/globalmount");
+    assert_null (places.link);
+    volume.is_block = true;
+    csi_places ("/r", &volume, tree, &places);
+    assert_string_equal (places.note, "/r/pods/u/plugins/kubernetes.io~csi/pv");
+    assert_string_equal (places.target, "/r/plugins/kubernetes.io/csi/volumeDevices/publish/pv/u");
+    assert_string_equal (places.stage, "/r/plugins/kubernetes.io/csi/volumeDevices/staging/pv");
+    assert_string_equal (places.stage_note, "/r/plugins/kubernetes.io/csi/volumeDevices/pv/data");
+    assert_string_equal (places.map, "/r/plugins/kubernetes.io/csi/volumeDevices/pv/dev/u");
+    assert_string_equal (places.link, "/r/pods/u/volumeDevices/kubernetes.io~csi/pv");
+}
+
+static void
+a_device_is_asked_for_as_one (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    csi_volume_t volume =
+        volume_of ("{source: {driver: d, volumeHandle: h, fsType: ext4, readOnly: true}, fs_group: "
+                   "5, pv: {spec: {volumeMode: Block, mountOptions: [ro]}}}",
+                   tree);
+    csi_driver_spec_t spec = driver_of ("{}", tree);
+    node_t request = csi_publish_request (&volume, &spec, CSI_GIVES_TO_GROUP,
+                                          &(csi_context_t){ .target_path = "/t" }, tree);
+    OWNED (free_text) char *json = json_write (&request, JSON_COMPACT, NULL);
+    assert_string_equal (json, "{\"volume_id\":\"h\",\"target_path\":\"/t\",\"volume_capability\":"
+                               "{\"block\":{},\"access_mode\":{\"mode\":\"SINGLE_NODE_WRITER\"}},"
+                               "\"readonly\":false}");
+    assert_int_equal (csi_group (&spec, 0, &volume), CSI_GROUP_NONE);
 }
 
 static void
@@ -180,6 +278,31 @@ only_csi_drivers_of_version_1_are_taken (void **state)
     }
 }
 
+static void
+a_node_without_drivers_has_a_csi_node (void **state)
+{
+    (void) state;
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t node = yaml_node ("{metadata: {name: n1, uid: u}}", tree), made, again;
+    assert_true (csi_node_begin (NULL, &node, tree, &made));
+    OWNED (free_text) char *json = json_write (&made, JSON_COMPACT, NULL);
+    assert_string_equal (
+        json,
+        "{\"apiVersion\":\"storage.k8s.io/v1\",\"kind\":\"CSINode\",\"metadata\":{\"name\":\"n1\","
+        "\"annotations\":{\"storage.alpha.kubernetes.io/migrated-plugins\":\""
+        "kubernetes.io/aws-ebs,kubernetes.io/azure-disk,kubernetes.io/azure-file,"
+        "kubernetes.io/cinder,kubernetes.io/gce-pd,kubernetes.io/portworx-volume,"
+        "kubernetes.io/vsphere-volume\"},\"ownerReferences\":[{\"apiVersion\":\"v1\",\"kind\":"
+        "\"Node\",\"name\":\"n1\",\"uid\":\"u\"}]},\"spec\":{\"drivers\":[]}}");
+    assert_false (csi_node_begin (&made, &node, tree, &again));
+    node_t old =
+        yaml_node ("{metadata: {annotations: {a: b}}, spec: {drivers: [{name: d}]}}", tree);
+    assert_true (csi_node_begin (&old, &node, tree, &again));
+    assert_string_equal (node_as_text (node_at (&again, "metadata", "annotations", "a", NULL), ""),
+                         "b");
+    assert_int_equal (node_count (node_at (&again, "spec", "drivers", NULL)), 1);
+}
+
 #define INFO "{node_id: n-1, max_volumes_per_node: 3, accessible_topology: {segments: {zone: a}}}"
 #define ROW "{name: d, nodeID: n-1, topologyKeys: [zone], allocatable: {count: 3}}"
 
@@ -197,6 +320,8 @@ csi_node_follows_its_drivers (void **state)
         { "{spec: {drivers: [" ROW "]}}", "", "[]" },
         { "{spec: {drivers: []}}", "", "" },
         { "", "{node_id: n-2}", "[{name: d, nodeID: n-2}]" },
+        { "", "{node_id: n-1, accessible_topology: {segments: {z: a, b: c}}}",
+          "[{name: d, nodeID: n-1, topologyKeys: [b, z]}]" },
     };
     for (size_t i = 0; i < COUNT_OF (CASES); i++) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
@@ -259,8 +384,12 @@ main (void)
         cmocka_unit_test (access_modes_are_told_as_the_driver_knows_them),
         cmocka_unit_test (names_are_upstreams),
         cmocka_unit_test (names_that_lead_elsewhere_are_refused),
-        cmocka_unit_test (a_volume_grows_to_what_its_claim_does_not_show_yet),
+        cmocka_unit_test (a_volume_grows_to_what_its_node_does_not_have_yet),
+        cmocka_unit_test (a_claim_shows_how_its_volume_grows),
+        cmocka_unit_test (places_are_upstreams),
+        cmocka_unit_test (a_device_is_asked_for_as_one),
         cmocka_unit_test (only_csi_drivers_of_version_1_are_taken),
+        cmocka_unit_test (a_node_without_drivers_has_a_csi_node),
         cmocka_unit_test (csi_node_follows_its_drivers),
         cmocka_unit_test (the_node_is_patched_only_where_it_differs),
     };

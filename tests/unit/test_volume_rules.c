@@ -3,6 +3,7 @@
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "cubelet/mount_table.h"
+#include "cubelet/volume_events.h"
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -156,6 +157,25 @@ mounts_below_a_directory_are_found (void **state)
     assert_int_equal (table.count, 0);
 }
 
+static void
+events_say_what_upstreams_say (void **state)
+{
+    (void) state;
+    assert_string_equal (volume_fault_reason ("error making pod data directories: x"), "Failed");
+    assert_string_equal (volume_fault_reason ("MapVolume.MapPodDevice failed for volume"),
+                         "FailedMapVolume");
+    assert_string_equal (volume_fault_reason ("MountVolume.SetUp failed for volume"),
+                         "FailedMount");
+    OWNED (free_text) char *first = volume_ownership_text ("/r/pods/u/volumes/p/v", "u", -1);
+    assert_string_equal (first, "Setting volume ownership for u/volumes/p/v is taking longer than "
+                                "expected, consider using OnRootMismatch - "
+                                "https://kubernetes.io/docs/tasks/configure-pod-container/"
+                                "security-context/#configure-volume-permission-and-ownership-"
+                                "change-policy-for-pods");
+    OWNED (free_text) char *next = volume_ownership_text ("/elsewhere", "uid", 7);
+    assert_string_equal (next, "Setting volume ownership for /elsewhere, processed 7 files.");
+}
+
 int
 main (void)
 {
@@ -165,6 +185,7 @@ main (void)
         cmocka_unit_test (memory_is_bounded_by_the_smallest_limit),
         cmocka_unit_test (huge_pages_have_the_size_that_is_requested),
         cmocka_unit_test (mounts_below_a_directory_are_found),
+        cmocka_unit_test (events_say_what_upstreams_say),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
