@@ -1,9 +1,11 @@
 #include "cubelet/clock.h"
+#include "cubelet/crowd.h"
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "server.h"
 #include <errno.h>
+#include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <string.h>
@@ -19,16 +21,20 @@
 #define HEADERS_MAX_BYTES 65536 // upstream: 1 MiB; times UNPROVEN_MAX that would be too much
 #define BODY_MAX_BYTES 65536    // nothing served here reads one
 
-/* More wait in the kernel until one ends. */
+/* With more of them one has to make room (crowd.h); where none can, more wait in the kernel. */
 #define PLAIN_MAX 100
 #define SECURE_MAX 1024
 #define UNPROVEN_MAX 200
+#define CLOSING_MAX 64 // that make room and are not gone yet
 
 typedef struct {
     struct bufferevent *stream; // a reference
     int64_t since_ms;           // clock_monotonic_ms of its start or its last answer
     unsigned busy;              // requests that are being answered
     bool is_proven;
+    bool is_closing; // it makes room for others and is not counted any more
+    uint64_t place;  // crowd_place, when `has_place`
+    bool has_place;
 } connection_t;
 
 struct listener {
@@ -37,33 +43,126 @@ struct listener {
     char *shown; // ADDRESS:PORT
     struct evhttp *http;
     struct evconnlistener *accepting; // belongs to http; NULL: not bound
-    bool is_full;
-    int64_t warned_ms; // clock_monotonic_ms; 0: never
+    bool is_paused;                   // nobody is accepted
+    int64_t warned_ms;                // clock_monotonic_ms; 0: never
     connection_t *connections;
-    size_t count, unproven, room, limit;
+    size_t count, room;
+    size_t open, unproven, limit; // of those that are not closing
     uint64_t retry_timer, tidy_timer;
     int64_t retry_ms;
 };
 
 // ---- connections ----
 
-static bool
-is_crowded (const listener_t *self)
-{
-    return self->count >= self->limit || self->unproven >= UNPROVEN_MAX;
-}
-
 static void
-stop_accepting (listener_t *self)
+say_crowded (listener_t *self, const char *text)
 {
-    self->is_full = true;
-    evconnlistener_disable (self->accepting);
     int64_t now_ms = clock_monotonic_ms();
     if (self->warned_ms && now_ms - self->warned_ms < WARN_EVERY_MS)
         return;
     self->warned_ms = now_ms;
-    LOG_WARNING ("Too many connections, more have to wait address=%s connections=%zu", self->shown,
+    LOG_WARNING ("Too many connections, %s address=%s connections=%zu", text, self->shown,
                  self->count);
+}
+
+/* Asked only when it matters. */
+static uint64_t
+place_of (connection_t *connection)
+{
+    struct sockaddr_storage address = { 0 };
+    socklen_t size = sizeof address;
+    int fd = bufferevent_getfd (connection->stream);
+    if (!connection->has_place && getpeername (fd, (struct sockaddr *) &address, &size) == 0)
+        connection->place = crowd_place ((struct sockaddr *) &address);
+    connection->has_place = true;
+    return connection->place;
+}
+
+static bool
+is_sending (const connection_t *connection)
+{
+    return evbuffer_get_length (bufferevent_get_output (connection->stream)) > 0;
+}
+
+/* Who should make room for the newest connection, or -1. */
+static ptrdiff_t
+find_leaver (listener_t *self)
+{
+    crowd_member_t *members = memory_new (self->count + 1, sizeof *members);
+    for (size_t i = 0; i < self->count; i++) {
+        connection_t *connection = &self->connections[i];
+        bool is_new = bufferevent_getfd (connection->stream) < 0; // evhttp has not put it in yet
+        members[i] = (crowd_member_t){
+            .place = is_new ? 0 : place_of (connection),
+            .since_ms = connection->since_ms,
+            .is_busy = connection->busy > 0 || is_sending (connection),
+            .is_proven = connection->is_proven,
+            .is_untouched = is_new || connection->is_closing,
+        };
+    }
+    ptrdiff_t found = crowd_choose (members, self->count, self->open < self->limit);
+    free (members);
+    return found;
+}
+
+static void
+stop_counting (listener_t *self, connection_t *connection)
+{
+    self->open--;
+    self->unproven -= !connection->is_proven;
+    connection->is_closing = true;
+}
+
+static void
+make_leave (listener_t *self, connection_t *connection)
+{
+    say_crowded (self, "those who send nothing make room");
+    stop_counting (self, connection);
+    if (!exchange_close_of (self->server, connection->stream))
+        shutdown (bufferevent_getfd (connection->stream),
+                  SHUT_RDWR); // evhttp hears it and frees it
+}
+
+static bool
+is_full (const listener_t *self)
+{
+    return self->open >= self->limit || self->unproven >= UNPROVEN_MAX;
+}
+
+/* Whether one more connection can be taken. */
+static bool
+has_room (listener_t *self)
+{
+    if (self->count - self->open >= CLOSING_MAX)
+        return false;
+    return !is_full (self) || find_leaver (self) >= 0;
+}
+
+/* Accepts while there is room. */
+static void
+pause_or_go_on (listener_t *self)
+{
+    bool pauses = !has_room (self);
+    if (pauses == self->is_paused)
+        return;
+    self->is_paused = pauses;
+    if (pauses) {
+        evconnlistener_disable (self->accepting);
+        say_crowded (self, "more have to wait");
+    }
+    else
+        evconnlistener_enable (self->accepting);
+}
+
+/* After a connection has come. */
+static void
+keep_limits (listener_t *self)
+{
+    ptrdiff_t leaver = -1;
+    if ((self->open > self->limit || self->unproven > UNPROVEN_MAX)
+        && (leaver = find_leaver (self)) >= 0)
+        make_leave (self, &self->connections[leaver]);
+    pause_or_go_on (self);
 }
 
 /* Cuts off connections that have had no complete request for too long, however slowly they send
@@ -114,11 +213,11 @@ new_connection (struct event_base *base, void *context)
     bufferevent_incref (stream);
     self->connections[self->count++] =
         (connection_t){ .stream = stream, .since_ms = clock_monotonic_ms() };
+    self->open++;
     self->unproven++;
     if (!self->tidy_timer)
         self->tidy_timer = actor_timer (self->server->actor, TIDY_EVERY_MS, tidy, self);
-    if (is_crowded (self))
-        stop_accepting (self);
+    keep_limits (self);
     return stream;
 }
 
@@ -139,14 +238,12 @@ listener_sweep (listener_t *self)
             i++;
             continue;
         }
-        self->unproven -= !connection->is_proven;
+        if (!connection->is_closing)
+            stop_counting (self, connection);
         bufferevent_decref (connection->stream);
         *connection = self->connections[--self->count];
     }
-    if (self->is_full && !is_crowded (self)) {
-        self->is_full = false;
-        evconnlistener_enable (self->accepting);
-    }
+    pause_or_go_on (self); // who was silent may be busy by now, and the other way round
 }
 
 void
@@ -160,7 +257,7 @@ listener_note (listener_t *self, const struct bufferevent *stream, int change, b
         connection->since_ms = clock_monotonic_ms();
         if (is_proven && !connection->is_proven) {
             connection->is_proven = true;
-            self->unproven--;
+            self->unproven -= !connection->is_closing;
         }
         return;
     }

@@ -134,6 +134,9 @@ void exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
 /* Forgets the exchange of a connection that has closed, if any. */
 void exchange_drop (server_t *server, const struct evhttp_connection *connection);
 
+/* Closes the connection with that stream when it has an exchange, which ends; false when not. */
+bool exchange_close_of (server_t *server, const struct bufferevent *stream);
+
 /* Sends the answer and ends the exchange, which is gone then. */
 void exchange_reply (exchange_t *self, int status, const char *content_type, const char *body,
                      size_t size);

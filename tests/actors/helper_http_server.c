@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #define CONNECTIONS_MAX 4096
+#define UNUSED_FIRST 10000
+#define UNUSED_COUNT 10000
 #define TLS_HANDSHAKE 0x16
 
 struct http_server {
@@ -252,11 +254,22 @@ http_server_count (const http_server_t *self)
     return atomic_load (&((http_server_t *) self)->count);
 }
 
+/* Not one of those the kernel gives to connections of any program (from 32768): such a one may be
+   in use again before the test's own server has it. */
 int
 unused_port (void)
 {
-    int port = 0;
-    int fd = open_loopback (&port);
-    close (fd);
-    return port;
+    static unsigned next;
+    if (!next)
+        next = (unsigned) getpid();
+    for (unsigned tries = 0; tries < UNUSED_COUNT; tries++) {
+        int port = UNUSED_FIRST + (int) (next++ * 31 % UNUSED_COUNT);
+        struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons ((uint16_t) port) };
+        int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        bool is_free = bind (fd, (struct sockaddr *) &address, sizeof address) == 0;
+        close (fd);
+        if (is_free)
+            return port;
+    }
+    abort();
 }

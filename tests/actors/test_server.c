@@ -339,21 +339,90 @@ headers_without_end_are_refused (void **state)
     assert_string_equal (body_of (health), "ok");
 }
 
+/* A connection from another address of this machine. */
+static int
+connect_from (const char *from, int port)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET };
+    int fd = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal (inet_pton (AF_INET, from, &address.sin_addr), 1);
+    assert_int_equal (bind (fd, (struct sockaddr *) &address, sizeof address), 0);
+    address.sin_addr.s_addr = htonl (INADDR_LOOPBACK);
+    address.sin_port = htons ((uint16_t) port);
+    assert_int_equal (connect (fd, (struct sockaddr *) &address, sizeof address), 0);
+    return fd;
+}
+
+static bool
+has_ended (int fd)
+{
+    char byte;
+    return recv (fd, &byte, 1, MSG_DONTWAIT) >= 0;
+}
+
+/* How many of them the server has closed. */
+static size_t
+count_ended (const int *fds, size_t count)
+{
+    size_t ended = 0;
+    for (size_t i = 0; i < count; i++)
+        ended += has_ended (fds[i]);
+    return ended;
+}
+
+/* 300 connections that send nothing, on a port for 100: all others are served, and one that was
+   there first and sends nothing for long is not the one to go. */
 static void
-too_many_connections_wait (void **state)
+silent_connections_make_room (void **state)
+{
+    scene_t *scene = *state;
+    int quiet = try_to_connect (scene->health_port), fds[3 * CONNECTIONS_MAX];
+    for (size_t i = 0; i < COUNT_OF (fds); i++) {
+        fds[i] = connect_from ("127.0.0.2", scene->health_port);
+        if (i % 10 != 9)
+            continue;
+        OWNED (free_text) char *answer = get (scene->health_port, "GET", "/healthz");
+        assert_string_equal (body_of (answer), "ok");
+    }
+    static const char REQUEST[] = "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
+    send (quiet, REQUEST, strlen (REQUEST), MSG_NOSIGNAL);
+    OWNED (free_text) char *answer = read_answer (quiet);
+    assert_string_equal (body_of (answer), "ok");
+    int64_t end_ms = clock_monotonic_ms() + PEER_DEADLINE_MS;
+    size_t ended = 0;
+    while ((ended = count_ended (fds, COUNT_OF (fds))) < 2 * CONNECTIONS_MAX
+           && clock_monotonic_ms() < end_ms)
+        poll (NULL, 0, 20);
+    assert_in_range (ended, 2 * CONNECTIONS_MAX,
+                     2 * CONNECTIONS_MAX + 2); // who was served had places
+    assert_true (has_ended (fds[0]));          // the oldest first
+    assert_false (has_ended (fds[COUNT_OF (fds) - 1]));
+    for (size_t i = 0; i < COUNT_OF (fds); i++)
+        close (fds[i]);
+}
+
+/* Connections whose requests are being answered make no room; the next one waits for an end. */
+static void
+busy_connections_stay (void **state)
 {
     scene_t *scene = *state;
     int fds[CONNECTIONS_MAX];
-    for (size_t i = 0; i < COUNT_OF (fds); i++)
-        fds[i] = try_to_connect (scene->health_port);
-    int waiting = send_request (scene->health_port, "GET", "/healthz");
+    received_t *requests[CONNECTIONS_MAX];
+    for (size_t i = 0; i < COUNT_OF (fds); i++) {
+        fds[i] = send_request (scene->read_only_port, "GET", "/pods");
+        requests[i] = peer_expect (scene->manager, MSG_POD_LIST);
+    }
+    int waiting = send_request (scene->read_only_port, "GET", "/healthz/ping");
     struct pollfd poll_fd = { waiting, POLLIN, 0 };
     assert_int_equal (poll (&poll_fd, 1, 300), 0);
-    close (fds[0]);
+    for (size_t i = 0; i < COUNT_OF (fds); i++) {
+        peer_reply_json (scene->manager, requests[i], "{\"items\": []}");
+        OWNED (free_text) char *answer = read_answer (fds[i]);
+        assert_non_null (strstr (answer, "200 OK"));
+        received_destroy (&requests[i]);
+    }
     OWNED (free_text) char *answer = read_answer (waiting);
     assert_string_equal (body_of (answer), "ok");
-    for (size_t i = 1; i < COUNT_OF (fds); i++)
-        close (fds[i]);
     for (int i = 0; i < 2 * CONNECTIONS_MAX; i++) {
         OWNED (free_text) char *again = get (scene->health_port, "GET", "/healthz");
         assert_string_equal (body_of (again), "ok");
@@ -408,7 +477,8 @@ main (void)
         TEST (a_client_that_leaves_does_no_harm),
         TEST (a_request_that_waits_may_be_cut_off_by_the_end),
         TEST (headers_without_end_are_refused),
-        TEST (too_many_connections_wait),
+        TEST (silent_connections_make_room),
+        TEST (busy_connections_stay),
         TEST_OF_START (a_port_that_is_taken_is_served_once_it_is_free),
         TEST_OF_START (a_port_of_0_is_not_served),
     };

@@ -1,10 +1,12 @@
 /* test_server_access.c - the secure port: certificates, tokens, and who may do what. curl is the
    client, openssl makes the certificates. */
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 // cmocka wants these before it
@@ -353,6 +355,42 @@ a_connection_without_tls_gets_nothing (void **state)
     shell (broken);
 }
 
+#define UNPROVEN_MAX 200 // of listener.c
+#define SILENT_COUNT (UNPROVEN_MAX + 50)
+
+/* How many the server has closed. */
+static size_t
+count_ended (const int *fds)
+{
+    size_t ended = 0;
+    for (int i = 0; i < SILENT_COUNT; i++) {
+        char byte;
+        ended += recv (fds[i], &byte, 1, MSG_DONTWAIT) >= 0;
+    }
+    return ended;
+}
+
+static void
+who_never_begins_a_handshake_keeps_nobody_out (void **state)
+{
+    scene_t *scene = *state;
+    int fds[SILENT_COUNT];
+    scene->always_allow = true;
+    start_server (scene);
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_port = htons ((uint16_t) scene->port),
+                                   .sin_addr.s_addr = htonl (INADDR_LOOPBACK) };
+    for (int i = 0; i < SILENT_COUNT; i++) {
+        fds[i] = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        assert_int_equal (connect (fds[i], (struct sockaddr *) &address, sizeof address), 0);
+    }
+    expect_answer (start_curl (scene, JANE, "/healthz/ping"), "ok 200");
+    size_t ended = count_ended (fds); // all came before curl
+    assert_in_range (ended, SILENT_COUNT - UNPROVEN_MAX, SILENT_COUNT - UNPROVEN_MAX + 1);
+    for (int i = 0; i < SILENT_COUNT; i++)
+        close (fds[i]);
+}
+
 int
 main (void)
 {
@@ -368,6 +406,7 @@ main (void)
         TEST (without_an_api_server_nobody_is_asked),
         TEST (certificates_are_read_again),
         TEST (a_connection_without_tls_gets_nothing),
+        TEST (who_never_begins_a_handshake_keeps_nobody_out),
     };
     signal (SIGPIPE, SIG_IGN); // the supervisor's work
     return cmocka_run_group_tests (tests, NULL, NULL);
