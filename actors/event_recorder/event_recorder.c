@@ -2,7 +2,8 @@
    merges repetitions, drops floods and sends the rest.
 
    Arguments: {"node_name": text, "has_api_server": bool, "qps": int (0: no limit), "burst": int},
-   KubeletConfiguration's eventRecordQPS and eventBurst. */
+   KubeletConfiguration's eventRecordQPS and eventBurst. An Event is said once, so what waits for
+   the API server is left to the recorder that comes after this one ({"left": {"events"}}). */
 #include "cubelet/actors.h"
 #include "cubelet/api_call.h"
 #include "cubelet/clock.h"
@@ -75,7 +76,19 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
                           .burst = (double) node_get_int (args, "burst", DEFAULT_BURST) };
     if (node_get_bool (args, "has_api_server", false))
         self->sink = event_sink_new (actor, rate);
+    if (self->sink)
+        event_sink_inherit (self->sink, node_at (args, "left", "events", NULL));
     return self;
+}
+
+static node_t
+leave (void *state, tree_t *tree)
+{
+    recorder_t *self = state;
+    node_t left = node_map();
+    if (self->sink)
+        node_set (tree, &left, "events", event_sink_leave (self->sink, tree));
+    return left;
 }
 
 static void
@@ -101,5 +114,6 @@ const actor_class_t event_recorder_class = {
     .hears_of = API_CLIENT,
     .handlers = HANDLERS,
     .start = start,
+    .leave = leave,
     .stop = stop,
 };

@@ -65,6 +65,35 @@ event_sink_destroy (event_sink_t **self_p)
     *self_p = NULL;
 }
 
+node_t
+event_sink_leave (event_sink_t *self, tree_t *tree)
+{
+    node_t left = node_array();
+    for (const item_t *item = zlistx_first (self->queue); item; item = zlistx_next (self->queue)) {
+        node_t row = node_map();
+        node_set (tree, &row, "event", node_bytes (tree, item->bytes, item->size));
+        node_set_int (tree, &row, "identity", (int64_t) item->identity);
+        node_set_bool (tree, &row, "is_again", item->is_again);
+        node_append (tree, &left, row);
+    }
+    return left;
+}
+
+void
+event_sink_inherit (event_sink_t *self, const node_t *left)
+{
+    NODE_EACH (left, row)
+    {
+        size_t size;
+        fault_t fault = { 0 };
+        const char *bytes = node_as_bytes (node_get (row, "event"), &size);
+        OWNED (tree_destroy) tree_t *event = tree_unpack (bytes, size, &fault);
+        if (event)
+            event_sink_add (self, tree_root (event), (uint64_t) node_get_int (row, "identity", 0),
+                            node_get_bool (row, "is_again", false));
+    }
+}
+
 /* The one that waits with that identity; not the first, while that is on its way. */
 static item_t *
 find_waiting (event_sink_t *self, uint64_t identity)

@@ -10,6 +10,10 @@ typedef struct event_sink event_sink_t;
 /* `rate` is eventRecordQPS and eventBurst. Owned. */
 event_sink_t *event_sink_new (actor_t *actor, token_rate_t rate);
 
+/* What waits, as an array in `tree`; and takes it over, as if it had just come. */
+node_t event_sink_leave (event_sink_t *self, tree_t *tree);
+void event_sink_inherit (event_sink_t *self, const node_t *left);
+
 /* Frees *self_p and sets it to NULL; what waits is lost. Does nothing if it is NULL already. */
 void event_sink_destroy (event_sink_t **self_p);
 

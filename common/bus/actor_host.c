@@ -120,6 +120,23 @@ run_actor (actor_t *self)
         actor_run_loop (self);
 }
 
+/* Says why the actor has ended, and what it leaves. */
+static void
+say_down (actor_t *self)
+{
+    const actor_class_t *class = self->seed->class;
+    OWNED (zmsg_destroy) zmsg_t *message = zmsg_new();
+    zmsg_addstr (message, "DOWN");
+    zmsg_addstr (message, self->down_reason);
+    if (self->state && class->leave) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t left = class->leave (self->state, tree);
+        zframe_t *body = body_pack (&left);
+        zmsg_append (message, &body);
+    }
+    zmsg_send (&message, self->pipe);
+}
+
 /* The thread. The host waits for the first signal only, so that a slow start blocks nobody. */
 static void
 run_thread (zsock_t *pipe, void *arg)
@@ -137,7 +154,7 @@ run_thread (zsock_t *pipe, void *arg)
         run_actor (&self);
     }
     if (self.down_reason && !atomic_load (&self.seed->is_abandoned))
-        zstr_sendx (pipe, "DOWN", self.down_reason, NULL);
+        say_down (&self);
     close_actor (&self);
     SANITIZER_RELEASE();
 }

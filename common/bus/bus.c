@@ -12,6 +12,10 @@
 #define ROUTE_BATCH 100
 #define DELAYED_MAX 10000
 
+/* A message that is said only once waits so long for a receiver that is being started anew. */
+#define KEPT_FOR_NS (10 * NS_PER_S)
+#define KEPT_RETRY_MS 100
+
 typedef struct {
     uint64_t count;
     uint64_t bytes;
@@ -135,9 +139,8 @@ return_to_sender (bus_t *self, const envelope_t *envelope, const char *reason)
 }
 
 static void
-deliver (bus_t *self, const parcel_t *parcel)
+finish (bus_t *self, const parcel_t *parcel, const char *outcome)
 {
-    const char *outcome = send_to (self, parcel);
     show (self, &parcel->envelope, parcel->body, outcome);
     if (streq (outcome, "delivered"))
         return;
@@ -149,6 +152,12 @@ deliver (bus_t *self, const parcel_t *parcel)
         count->undeliverable++;
     return_to_sender (self, &parcel->envelope,
                       is_full ? "its queue is full" : "nobody has that name");
+}
+
+static void
+deliver (bus_t *self, const parcel_t *parcel)
+{
+    finish (self, parcel, send_to (self, parcel));
 }
 
 // ---- the bus's own messages ----
@@ -220,13 +229,15 @@ read_own (bus_t *self, const parcel_t *parcel)
 
 // ---- faults ----
 
+static void deliver_or_keep (bus_t *self, parcel_t *parcel);
+
 static int
 on_delay_over (zloop_t *loop, int timer_id, void *arg)
 {
     (void) loop, (void) timer_id;
     parcel_t *parcel = arg;
     bus_t *self = parcel->bus;
-    deliver (self, parcel);
+    deliver_or_keep (self, parcel);
     zlistx_delete (self->delayed, zlistx_find (self->delayed, parcel));
     return self->is_ending ? -1 : 0;
 }
@@ -245,6 +256,27 @@ delay (bus_t *self, parcel_t *parcel, int64_t delay_ms)
     kept->bus = self;
     zlistx_add_end (self->delayed, kept);
     zloop_timer (self->loop, (size_t) delay_ms, 1, on_delay_over, kept);
+}
+
+/* All messages are level-triggered but Events: nobody says them again. */
+static bool
+is_kept (const envelope_t *envelope)
+{
+    return message_find (envelope->type) == MSG_EVENT_RECORD
+           && clock_now_ns() - envelope->sent_ns < KEPT_FOR_NS;
+}
+
+/* Delivers; what must not be lost while its receiver is being restarted is kept meanwhile. */
+static void
+deliver_or_keep (bus_t *self, parcel_t *parcel)
+{
+    const char *outcome = send_to (self, parcel);
+    if (!streq (outcome, "undeliverable") || !is_kept (&parcel->envelope)) {
+        finish (self, parcel, outcome);
+        return;
+    }
+    show (self, &parcel->envelope, parcel->body, "delayed");
+    delay (self, parcel, KEPT_RETRY_MS);
 }
 
 static void
@@ -288,7 +320,7 @@ route (bus_t *self, parcel_t *parcel)
     if (rule)
         apply_rule (self, parcel, rule);
     else
-        deliver (self, parcel);
+        deliver_or_keep (self, parcel);
 }
 
 static void

@@ -2,6 +2,7 @@
 #include "cubelet/actor_host.h"
 #include "cubelet/bus.h"
 #include "cubelet/clock.h"
+#include "cubelet/envelope.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/page_release.h"
@@ -29,6 +30,7 @@ typedef struct {
     tree_t *args;
     actor_host_t *host; // NULL while it waits for its restart
     char *reason;       // of its last end
+    tree_t *left;       // by the one before, until it is up again; or NULL
     bool is_up;
     bool is_stopping; // for good
     int64_t restarts;
@@ -77,6 +79,7 @@ ward_destroy (void **self_p)
     free (self->name);
     free (self->reason);
     tree_destroy (&self->args);
+    tree_destroy (&self->left);
     free (self);
     *self_p = NULL;
 }
@@ -240,6 +243,20 @@ ward_of_pipe (supervisor_t *self, const zsock_t *pipe)
     return NULL;
 }
 
+/* What an actor leaves to the one in its place; one that could not even start leaves nothing. */
+static void
+take_left (ward_t *ward, zmsg_t *message)
+{
+    fault_t fault = { 0 };
+    OWNED (zframe_destroy) zframe_t *body = zmsg_pop (message);
+    if (!body)
+        return;
+    tree_destroy (&ward->left);
+    ward->left = body_unpack (body, &fault);
+    if (!ward->left)
+        LOG_ERROR ("What an actor leaves cannot be read actor=%s err=%s", ward->name, fault.text);
+}
+
 static void
 take_word (supervisor_t *self, ward_t *ward, zmsg_t *message)
 {
@@ -247,6 +264,7 @@ take_word (supervisor_t *self, ward_t *ward, zmsg_t *message)
     if (streq (word, "UP")) {
         ward->is_up = true;
         ward->heard_ms = clock_monotonic_ms();
+        tree_destroy (&ward->left);
         LOG_V (3, "Actor is up actor=%s restarts=%lld", ward->name, (long long) ward->restarts);
         open_name (self, ward);
         tell_peers (self, ward);
@@ -259,6 +277,7 @@ take_word (supervisor_t *self, ward_t *ward, zmsg_t *message)
     else if (streq (word, "DOWN")) {
         free (ward->reason);
         ward->reason = zmsg_popstr (message);
+        take_left (ward, message);
     }
 }
 
@@ -282,8 +301,13 @@ static void
 start_ward (supervisor_t *self, ward_t *ward)
 {
     ward->started_ms = ward->heard_ms = clock_monotonic_ms();
-    ward->host = actor_host_new (ward->class, ward->name, tree_root (ward->args),
-                                 self->bus_endpoint, self->heartbeat_ms);
+    OWNED (tree_destroy) tree_t *args = tree_copy (tree_root (ward->args));
+    if (ward->left && node_is_nil (tree_root (args)))
+        *tree_root (args) = node_map();
+    if (ward->left)
+        node_set (args, tree_root (args), "left", node_copy (args, tree_root (ward->left)));
+    ward->host = actor_host_new (ward->class, ward->name, tree_root (args), self->bus_endpoint,
+                                 self->heartbeat_ms);
     actor_watch_socket (self->actor, actor_host_pipe (ward->host), on_ward_pipe, NULL);
 }
 

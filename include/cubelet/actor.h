@@ -62,6 +62,11 @@ typedef struct {
        later. */
     void *(*start) (actor_t *actor, const node_t *args, fault_t *fault);
 
+    /* What the state has that nobody else can say again, as a map in `tree`: called when the actor
+       is killed or fails, before stop. The one that is started in its place gets it as `left` in
+       its args. For edge-triggered things only, the queue of Events. May be NULL. */
+    node_t (*leave) (void *self, tree_t *tree);
+
     /* Frees the state. Runs in the actor's thread on an orderly stop and after a kill. */
     void (*stop) (void **self_p);
 

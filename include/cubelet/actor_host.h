@@ -1,9 +1,9 @@
 /* actor_host.h - starting and ending actors: the supervisor's side of actor.h, and tests'.
 
    Over the pipe of its zactor an actor says "UP" when its state is made, and "DOWN" with a reason
-   when it ends by itself; then czmq's signal follows. It hears "$TERM" and "BUS" with the
-   endpoint of a new bus, which it answers with ACTOR_HAS_NEW_BUS. Nothing else goes over the pipe,
-   so that it can never fill. */
+   and what it leaves to its successor (a packed body, or nothing) when it ends by itself; then
+   czmq's signal follows. It hears "$TERM" and "BUS" with the endpoint of a new bus, which it
+   answers with ACTOR_HAS_NEW_BUS. Nothing else goes over the pipe, so that it can never fill. */
 #pragma once
 #include "cubelet/actor.h"
 #include <czmq.h>

@@ -1,8 +1,8 @@
 /* bus.h - the one place that every message crosses: routed by name, counted, tapped, faulted.
 
    The bus never blocks: a message to nobody, or to an actor whose queue is full, goes back to its
-   sender as MSG_BUS_UNDELIVERABLE. It looks into envelopes only; bodies pass unread, unless a tap
-   is attached. */
+   sender as MSG_BUS_UNDELIVERABLE; an Event to nobody is tried again for ten seconds. It looks into
+   envelopes only; bodies pass unread, unless a tap is attached. */
 #pragma once
 #include "cubelet/fault.h"
 #include <czmq.h>

@@ -92,12 +92,29 @@ stage_actor (stage_t *self, const actor_class_t *class, const char *name, const 
 char *
 stage_wait_down (actor_host_t *actor)
 {
+    OWNED (tree_destroy) tree_t *left = NULL;
+    return stage_wait_left (actor, &left);
+}
+
+char *
+stage_wait_left (actor_host_t *actor, tree_t **left_p)
+{
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (actor_host_pipe (actor));
     OWNED (free_text) char *word = message ? zmsg_popstr (message) : NULL;
     if (!word)
         give_up ("the actor did not end");
     char *reason = streq (word, "DOWN") ? zmsg_popstr (message) : NULL;
+    fault_t fault = { 0 };
+    OWNED (zframe_destroy) zframe_t *body = zmsg_pop (message);
+    *left_p = body ? body_unpack (body, &fault) : NULL;
     return reason ? reason : text_copy ("");
+}
+
+void
+stage_end_actor (stage_t *self, actor_host_t *actor)
+{
+    zlistx_detach (self->actors, zlistx_find (self->actors, actor));
+    actor_host_destroy (&actor);
 }
 
 peer_t *

@@ -34,6 +34,12 @@ stage_actor (stage_t *self, const actor_class_t *class, const char *name, const 
 /* Waits for the actor's end and yields the reason it gave (owned), "" for none. */
 char *stage_wait_down (actor_host_t *actor);
 
+/* The same, and what it leaves to its successor: owned, NULL for nothing. */
+char *stage_wait_left (actor_host_t *actor, tree_t **left_p);
+
+/* Waits until the actor's thread is over and frees it, so that another one may have its name. */
+void stage_end_actor (stage_t *self, actor_host_t *actor);
+
 /* Joins the bus under a name. Borrowed until the stage ends. */
 peer_t *stage_peer (stage_t *self, const char *name);
 

@@ -132,6 +132,19 @@ a_message_to_nobody_comes_back (void **state)
 }
 
 static void
+an_event_waits_for_a_receiver_that_is_being_started (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new();
+    peer_t *peer = stage_peer (stage, "peer");
+    peer_send_json (peer, "event-recorder", MSG_EVENT_RECORD, "{\"reason\": \"Pulled\"}");
+    assert_null (peer_next (peer, 100)); // not undeliverable
+    peer_t *recorder = stage_peer (stage, "event-recorder");
+    OWNED (received_destroy) received_t *event = peer_expect (recorder, MSG_EVENT_RECORD);
+    assert_string_equal (node_get_text (event->body, "reason", ""), "Pulled");
+}
+
+static void
 a_request_to_nobody_ends_as_unavailable (void **state)
 {
     (void) state;
@@ -418,6 +431,7 @@ main (void)
         cmocka_unit_test (a_request_is_answered),
         cmocka_unit_test (a_request_that_no_handler_takes_is_a_fault),
         cmocka_unit_test (a_message_to_nobody_comes_back),
+        cmocka_unit_test (an_event_waits_for_a_receiver_that_is_being_started),
         cmocka_unit_test (a_request_to_nobody_ends_as_unavailable),
         cmocka_unit_test (a_request_without_answer_ends_at_its_deadline_and_is_cancelled),
         cmocka_unit_test (a_killed_actor_ends_and_says_why),

@@ -35,8 +35,9 @@ wait_until_heard (peer_t *peer)
 
 #define EVENTS "/api/v1/namespaces/default/events"
 
-static stage_t *
-new_stage (peer_t **tester_p, peer_t **api_p, int64_t qps, int64_t burst)
+/* Starts the recorder; `left` by the one before, or NULL. */
+static actor_host_t *
+start_recorder (stage_t *stage, int64_t qps, int64_t burst, const node_t *left)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t args = node_map();
@@ -44,9 +45,17 @@ new_stage (peer_t **tester_p, peer_t **api_p, int64_t qps, int64_t burst)
     node_set_bool (tree, &args, "has_api_server", true);
     node_set_int (tree, &args, "qps", qps);
     node_set_int (tree, &args, "burst", burst);
+    if (left)
+        node_set (tree, &args, "left", node_copy (tree, left));
+    return stage_actor (stage, &event_recorder_class, "event-recorder", &args);
+}
+
+static stage_t *
+new_stage (peer_t **tester_p, peer_t **api_p, int64_t qps, int64_t burst)
+{
     stage_t *stage = stage_new();
     *api_p = stage_peer (stage, API_CLIENT);
-    stage_actor (stage, &event_recorder_class, "event-recorder", &args);
+    start_recorder (stage, qps, burst, NULL);
     *tester_p = stage_peer (stage, "tester");
     return stage;
 }
@@ -149,6 +158,32 @@ events_keep_to_their_rate (void **state)
 }
 
 static void
+what_waits_is_left_to_the_next_recorder (void **state)
+{
+    (void) state;
+    OWNED (stage_destroy) stage_t *stage = stage_new();
+    peer_t *api = stage_peer (stage, API_CLIENT);
+    peer_t *peer = stage_peer (stage, "tester");
+    actor_host_t *first = start_recorder (stage, 50, 100, NULL);
+    record (peer, OBJECT, "Pulling", "a");
+    expect_event_and_answer (api, "POST", "a", 201);
+    record (peer, OBJECT, "Pulled", "b");
+    received_t *call = expect_event (api, "POST", "b"); // nobody answers any more
+    received_destroy (&call);
+    record (peer, OBJECT, "Pulling", "a"); // once more: the one that was sent changes
+    record (peer, OBJECT, "Created", "c");
+    wait_until_heard (peer);
+    peer_send_json (peer, "event-recorder", MSG_ACTOR_KILL, "{}");
+    OWNED (tree_destroy) tree_t *left = NULL;
+    OWNED (free_text) char *reason = stage_wait_left (first, &left);
+    stage_end_actor (stage, first);
+    start_recorder (stage, 50, 100, tree_root (left));
+    expect_event_and_answer (api, "POST", "b", 201);
+    expect_event_and_answer (api, "PATCH", "a", 200);
+    expect_event_and_answer (api, "POST", "c", 201);
+}
+
+static void
 after_twelve_tries_an_event_gives_way (void **state)
 {
     (void) state;
@@ -170,6 +205,7 @@ main (void)
         cmocka_unit_test (events_are_sent_in_order_and_counted),
         cmocka_unit_test (no_event_is_lost_in_an_outage_and_rejected_ones_are_not_repeated),
         cmocka_unit_test (events_keep_to_their_rate),
+        cmocka_unit_test (what_waits_is_left_to_the_next_recorder),
         cmocka_unit_test (after_twelve_tries_an_event_gives_way),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);

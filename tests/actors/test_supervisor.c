@@ -29,6 +29,7 @@ static scenario_t scenario;
 static int64_t restarts_seen; // of the victim, as its ACTOR_UP said
 static int answers_after;     // requests answered after the fault
 static int lost;              // requests that were neither answered nor failed
+static int64_t left_seen;     // what the victim found of the one before it
 
 // ---- the victim: answers POD_LIST ----
 
@@ -53,10 +54,20 @@ static const actor_handler_t VICTIM_HANDLERS[] = { { MSG_POD_LIST, on_list }, { 
 static void *
 victim_start (actor_t *actor, const node_t *args, fault_t *fault)
 {
-    (void) args, (void) fault;
+    (void) fault;
     victim_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
+    left_seen = node_get_int (node_get (args, "left"), "number", -1);
     return self;
+}
+
+static node_t
+victim_leave (void *state, tree_t *tree)
+{
+    (void) state;
+    node_t left = node_map();
+    node_set_int (tree, &left, "number", 7);
+    return left;
 }
 
 static void
@@ -67,7 +78,11 @@ free_state (void **self_p)
 }
 
 static const actor_class_t VICTIM = {
-    .name = "victim", .handlers = VICTIM_HANDLERS, .start = victim_start, .stop = free_state
+    .name = "victim",
+    .handlers = VICTIM_HANDLERS,
+    .start = victim_start,
+    .leave = victim_leave,
+    .stop = free_state,
 };
 
 // ---- the driver ----
@@ -177,6 +192,7 @@ a_killed_actor_is_started_anew_and_its_peers_hear_of_it (void **state)
 {
     (void) state;
     play ((scenario_t){ MSG_ACTOR_KILL, "victim", false });
+    assert_int_equal (left_seen, 7); // it was handed over
 }
 
 static void
