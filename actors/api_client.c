@@ -15,7 +15,6 @@
 #include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
-#include "cubelet/metrics.h"
 #include <czmq.h>
 #include <string.h>
 
@@ -127,19 +126,6 @@ attempt_again (void *state, void *context)
     attempt (request);
 }
 
-/* For /metrics: one attempt has ended; without `response` no answer came. */
-static void
-count_attempt (const request_t *request, const http_response_t *response)
-{
-    char code[16] = "<error>";
-    const char *start = response ? strstr (response->url, "://") : NULL;
-    start = start ? start + strlen ("://") : "";
-    OWNED (free_text) char *host = text_format ("%.*s", (int) strcspn (start, "/"), start);
-    if (response)
-        snprintf (code, sizeof code, "%ld", (long) response->status);
-    metric_count (METRIC_REST_CLIENT_REQUESTS_TOTAL, LABELS (code, host, request->method));
-}
-
 static void
 on_done (void *context, const http_response_t *response, const fault_t *failure)
 {
@@ -156,7 +142,6 @@ on_done (void *context, const http_response_t *response, const fault_t *failure)
         .left_ms = request->deadline_ms - clock_monotonic_ms(),
     };
     int64_t wait_ms = api_retry_wait (&outcome);
-    count_attempt (request, is_answer ? response : NULL);
     if (wait_ms >= 0)
         request->timer = actor_timer (request->client->actor, wait_ms, attempt_again, request);
     else if (is_answer)

@@ -7,6 +7,7 @@
 #include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/reflector.h"
 #include "cubelet/watch_stream.h"
 #include "store.h"
@@ -90,9 +91,27 @@ forget_request (renewal_t *self)
     free_text (&self->reason);
 }
 
+/* What /metrics has of each kind. */
+static const struct {
+    metric_id_t ttl, errors;
+} METRICS[] = {
+    [CERTIFICATE_CLIENT] = { METRIC_CERTIFICATE_MANAGER_CLIENT_TTL_SECONDS,
+                             METRIC_CERTIFICATE_MANAGER_CLIENT_EXPIRATION_RENEW_ERRORS },
+    [CERTIFICATE_SERVING] = { METRIC_CERTIFICATE_MANAGER_SERVER_TTL_SECONDS,
+                              METRIC_SERVER_EXPIRATION_RENEW_ERRORS },
+};
+
+/* Until when the current certificate is good; 0: there is none. */
+static void
+show_end (const renewal_t *self, int64_t not_after_ns)
+{
+    metric_count_down (METRICS[self->use].ttl, not_after_ns ? not_after_ns : INT64_MAX, NO_LABELS);
+}
+
 static void
 fail (renewal_t *self, const char *text)
 {
+    metric_count (METRICS[self->use].errors, NO_LABELS);
     int64_t wait_ms = certificate_retry_ms (++self->failures, chance());
     LOG_ERROR ("No certificate was issued, it is asked for again use=%s name=%s err=%s",
                about (self), self->name, text);
@@ -113,6 +132,18 @@ write_kubeconfig (renewal_t *self, fault_t *fault)
     return store_write_kubeconfig (self->kubeconfig, text, fault);
 }
 
+/* How long the serving certificate lived that is replaced now; NULL: there was none. */
+static void
+count_age (const renewal_t *self, const char *before)
+{
+    fault_t ignored = { 0 };
+    certificate_facts_t facts = { 0 };
+    if (self->use == CERTIFICATE_SERVING && before
+        && certificate_inspect (before, NULL, &facts, &ignored) == 0)
+        metric_observe (METRIC_CERTIFICATE_MANAGER_SERVER_ROTATION_SECONDS,
+                        (double) (clock_now_ns() - facts.not_before_ns) / NS_PER_S, NO_LABELS);
+}
+
 static void
 take_certificate (renewal_t *self)
 {
@@ -120,12 +151,15 @@ take_certificate (renewal_t *self)
     certificate_facts_t facts = { 0 };
     char until[TIME_TEXT_MAX];
     OWNED (free_text) char *whole = text_format ("%s%s", self->pem, self->key);
+    OWNED (free_text) char *before = store_read (self->store);
     if (certificate_inspect (whole, NULL, &facts, &fault) < 0
         || store_put (self->store, whole, clock_now_ns(), &fault) < 0
         || (self->is_first && write_kubeconfig (self, &fault) < 0)) {
         fail (self, fault.text);
         return;
     }
+    show_end (self, facts.not_after_ns);
+    count_age (self, before);
     LOG_INFO ("Certificate issued use=%s name=%s until=%s", about (self), self->name,
               time_text (facts.not_after_ns, until));
     if (self->is_first)
@@ -370,6 +404,7 @@ good_for_ms (const renewal_t *self)
                      fault.text);
         return 0;
     }
+    show_end (self, facts.not_after_ns);
     if (strcmp (facts.common_name, self->name) != 0 || !facts.has_names)
         return 0;
     int64_t at = certificate_replaced_at (facts.not_before_ns, facts.not_after_ns, self->chance);
@@ -410,6 +445,8 @@ renewal_new (actor_t *actor, const renewal_options_t *options)
     self->is_rotated = options->is_rotated;
     self->store = store_new (options->directory, is_client ? "kubelet-client" : "kubelet-server");
     self->chance = chance();
+    show_end (self, 0);
+    metric_add (METRICS[self->use].errors, 0, NO_LABELS);
     check_after (self, 0);
     return self;
 }

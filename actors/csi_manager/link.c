@@ -1,8 +1,10 @@
 /* link.c - gRPC calls to a plugin's socket, with messages as value trees. */
 #include "csi.pb-c.h"
+#include "cubelet/clock.h"
 #include "cubelet/csi.h"
 #include "cubelet/grpc.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/protobuf.h"
 #include "manager.h"
 #include "pluginregistration.pb-c.h"
@@ -43,7 +45,8 @@ struct call {
     const method_t *method;
     link_done_fn *done;
     void *context;
-    fault_t fault; // of a request that could not be made
+    int64_t began_ms; // monotonic
+    fault_t fault;    // of a request that could not be made
     uint64_t timer;
     call_t *next, **place;
 };
@@ -51,13 +54,14 @@ struct call {
 struct link {
     actor_t *actor;
     grpc_t *channel;
+    char *driver; // for /metrics; NULL: none, its calls are not counted
     call_t *calls;
     bool is_closed;
     link_t *next, **place; // of all links of the manager
 };
 
 link_t *
-link_new (manager_t *manager, const char *endpoint, fault_t *fault)
+link_new (manager_t *manager, const char *endpoint, const char *driver, fault_t *fault)
 {
     grpc_t *channel = grpc_new (manager->actor, &(grpc_options_t){ .endpoint = endpoint }, fault);
     if (!channel)
@@ -65,6 +69,7 @@ link_new (manager_t *manager, const char *endpoint, fault_t *fault)
     link_t *self = memory_new (1, sizeof *self);
     *self = (link_t){ .actor = manager->actor,
                       .channel = channel,
+                      .driver = text_copy (driver),
                       .next = manager->links,
                       .place = &manager->links };
     if (self->next)
@@ -92,6 +97,7 @@ destroy (link_t *self)
     *self->place = self->next;
     if (self->next)
         self->next->place = self->place;
+    free (self->driver);
     free (self);
 }
 
@@ -113,10 +119,22 @@ link_close (link_t **self_p)
         destroy (self);
 }
 
+/* csi_operations_seconds of /metrics. */
+static void
+count_call (const call_t *call, const fault_t *fault)
+{
+    const char *code = fault ? fault_code_name (fault->code) : "OK";
+    if (call->link->driver)
+        metric_observe (METRIC_CSI_OPERATIONS_SECONDS,
+                        (double) (clock_monotonic_ms() - call->began_ms) / 1000,
+                        LABELS (call->link->driver, code, call->method->path, "false"));
+}
+
 static void
 end (call_t *call, const node_t *reply, const fault_t *fault)
 {
     link_t *link = call->link;
+    count_call (call, fault);
     call->done (call->context, reply, fault);
     call_destroy (call);
     if (link->is_closed && !link->calls)
@@ -156,6 +174,7 @@ link_call (link_t *self, call_kind_t kind, const node_t *request, link_done_fn *
                       .method = &METHODS[kind],
                       .done = done,
                       .context = context,
+                      .began_ms = clock_monotonic_ms(),
                       .next = self->calls,
                       .place = &self->calls };
     if (call->next)

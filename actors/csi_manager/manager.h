@@ -118,8 +118,9 @@ typedef enum {
 /* The answer, or a fault whose text is "rpc error: code = ... desc = ...". */
 typedef void link_done_fn (void *context, const node_t *reply, const fault_t *fault);
 
-/* Connects when first needed. `endpoint` as grpc_options_t's. Owned; NULL with a fault. */
-link_t *link_new (manager_t *manager, const char *endpoint, fault_t *fault);
+/* Connects when first needed. `endpoint` as grpc_options_t's; `driver` (NULL: none) is whose calls
+   are counted. Owned; NULL with a fault. */
+link_t *link_new (manager_t *manager, const char *endpoint, const char *driver, fault_t *fault);
 
 /* Calls; `done` comes later, exactly once, also when the link is closed meanwhile. */
 void link_call (link_t *self, call_kind_t kind, const node_t *request, link_done_fn *done,

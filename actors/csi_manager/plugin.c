@@ -6,6 +6,7 @@
 #include "cubelet/csi_registration.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "manager.h"
 #include <string.h>
 
@@ -19,10 +20,23 @@ is_set (const file_stamp_t *stamp)
     return !file_stamp_equal (stamp, &NONE);
 }
 
+/* plugin_manager_total_plugins of /metrics: the socket is there, or (WORKS) its driver is in use.
+ */
+#define IS_WANTED "desired_state_of_world"
+#define WORKS "actual_state_of_world"
+
+static void
+show (const plugin_t *self, const char *state)
+{
+    metric_set (metrics_shared(), METRIC_PLUGIN_MANAGER_TOTAL_PLUGINS, 1,
+                LABELS (self->socket, state));
+}
+
 static void
 destroy (void **self_p)
 {
     plugin_t *self = *self_p;
+    metric_forget (METRIC_PLUGIN_MANAGER_TOTAL_PLUGINS, LABELS (self->socket));
     actor_timer_cancel (self->manager->actor, &self->timer);
     link_close (&self->registrar);
     link_close (&self->link);
@@ -64,6 +78,7 @@ take_away (plugin_t *self)
 {
     if (is_driver (self))
         zhashx_delete (self->manager->drivers, self->name);
+    metric_forget (METRIC_PLUGIN_MANAGER_TOTAL_PLUGINS, LABELS (self->socket, WORKS));
     link_close (&self->link);
 }
 
@@ -178,6 +193,7 @@ on_abilities (void *context, const node_t *reply, const fault_t *fault)
     self->abilities = csi_abilities_read (reply);
     // A newer plugin of the same name takes the place of an older one.
     zhashx_update (self->manager->drivers, self->name, self);
+    show (self, WORKS);
     unstage_unused (self->manager);
     self->is_in_api = true;
     update_api (self, tree_root (self->info), on_api_told);
@@ -202,7 +218,7 @@ open_driver (plugin_t *self, const node_t *info, fault_t *fault)
         return -1;
     take_away (self);
     text_replace (&self->name, "%s", node_get_text (info, "name", ""));
-    self->link = link_new (self->manager, *endpoint ? endpoint : self->socket, fault);
+    self->link = link_new (self->manager, *endpoint ? endpoint : self->socket, self->name, fault);
     return self->link ? 0 : -1;
 }
 
@@ -224,7 +240,7 @@ static void
 begin (plugin_t *self)
 {
     fault_t fault = { 0 };
-    self->registrar = link_new (self->manager, self->socket, &fault);
+    self->registrar = link_new (self->manager, self->socket, NULL, &fault);
     if (!self->registrar) {
         LOG_WARNING ("Plugin not registered socket=%s err=%s", self->socket, fault.text);
         return; // a path that no socket can be reached by
@@ -296,6 +312,7 @@ plugin_seen (manager_t *self, const char *socket, const file_stamp_t *stamp)
         plugin->manager = self;
         plugin->socket = text_copy (socket);
         zhashx_insert (self->plugins, socket, plugin);
+        show (plugin, IS_WANTED);
     }
     if (!file_stamp_equal (&plugin->seen, stamp)) {
         // A new state does not wait for the end of a pause.

@@ -156,6 +156,8 @@ evict_worst (manager_t *self, eviction_candidate_t *candidates, size_t count)
     OWNED (free_text)
     char *message =
         eviction_message (threshold, &self->observations[threshold->signal], &candidates[0]);
+    metric_observe (METRIC_EVICTION_STATS_AGE_SECONDS,
+                    (double) (clock_monotonic_ms() - self->measured_ms) / 1000, LABELS (signal));
     evict (self, candidates[0].pod, message,
            eviction_grace_s (threshold->is_soft, self->max_grace_s, candidates[0].pod), signal);
 }
@@ -197,6 +199,7 @@ on_list (void *state, const message_t *reply, const fault_t *fault, void *contex
     node_set_int (tree, &body, "max_age_ms", DISK_AGE_MS);
     if (!self->is_after_limits)
         node_set (tree, &body, "pods", node_copy (tree, tree_root (self->limited)));
+    self->measured_ms = clock_monotonic_ms();
     actor_request (self->actor, "stats-provider", MSG_STATS_SUMMARY, &body, STATS_DEADLINE_MS,
                    on_stats, NULL, 0);
 }

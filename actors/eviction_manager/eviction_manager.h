@@ -38,8 +38,9 @@ typedef struct {
     int64_t told_at_ms;
 
     // ---- pods with limits of local storage ----
-    tree_t *limited;   // their UIDs
-    bool has_new_pods; // since they were listed
+    tree_t *limited;     // their UIDs
+    int64_t measured_ms; // monotonic; when the pods' use was asked for
+    bool has_new_pods;   // since they were listed
     int64_t listed_at_ms;
 
     // ---- work under way ----

@@ -15,6 +15,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include <string.h>
 
@@ -68,6 +69,11 @@ static void
 on_removed (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
     (void) state, (void) reply;
+    bool is_volumes = *(const message_id_t *) context == MSG_VOLUME_TEARDOWN;
+    if (is_volumes && fault)
+        metric_add (METRIC_ORPHAN_POD_CLEANED_VOLUMES_ERRORS, 1, NO_LABELS);
+    else if (is_volumes)
+        metric_add (METRIC_ORPHAN_POD_CLEANED_VOLUMES, 1, NO_LABELS);
     if (fault) // the next collection finds it again
         LOG_WARNING ("Orphan not removed request=%s err=%s",
                      message_name (*(const message_id_t *) context), fault->text);
@@ -104,6 +110,9 @@ static void
 collect (collector_t *self, text_list_t pods)
 {
     text_list_t known[] = { pods, self->in_runtime };
+    // both are about the last sweep
+    metric_set (metrics_shared(), METRIC_ORPHAN_POD_CLEANED_VOLUMES, 0, NO_LABELS);
+    metric_set (metrics_shared(), METRIC_ORPHAN_POD_CLEANED_VOLUMES_ERRORS, 0, NO_LABELS);
     ask_to_remove (self, "volume-manager", MSG_VOLUME_TEARDOWN,
                    garbage_uids (self->directories, known, COUNT_OF (known), self->tree));
     ask_to_remove (self, "resource-manager", MSG_CGROUP_REMOVE,

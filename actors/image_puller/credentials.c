@@ -5,6 +5,7 @@
 #include "cubelet/image_credentials.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "docker_config.h"
 #include <czmq.h>
 
@@ -32,6 +33,7 @@ typedef struct {
     credential_query_t *query;
     const credential_provider_t *provider;
     command_t *command; // NULL: it has ended
+    int64_t began_ms;   // monotonic
 } run_t;
 
 struct credential_query {
@@ -149,6 +151,11 @@ on_plugin_done (void *context, const char *output, size_t size, const fault_t *f
     credential_response_t response = { 0 };
     fault_t bad = fault ? *fault : (fault_t){ 0 };
     run->command = NULL; // it frees itself
+    metric_observe (METRIC_CREDENTIAL_PROVIDER_PLUGIN_DURATION,
+                    (double) (clock_monotonic_ms() - run->began_ms) / 1000,
+                    LABELS (run->provider->name));
+    if (fault)
+        metric_count (METRIC_CREDENTIAL_PROVIDER_PLUGIN_ERRORS_TOTAL, LABELS (run->provider->name));
     if (!fault
         && credential_response_read (run->provider, self->repository, output, size, self->tree,
                                      &response, &bad)
@@ -191,10 +198,12 @@ run_plugin (run_t *run)
                                   .context = run };
     fault_t fault = { 0 };
     query->pending++;
+    run->began_ms = clock_monotonic_ms();
     run->command = command_start (self->actor, &options, &fault);
     free (args);
     free (env);
     if (!run->command) {
+        metric_count (METRIC_CREDENTIAL_PROVIDER_PLUGIN_ERRORS_TOTAL, LABELS (run->provider->name));
         LOG_WARNING ("Credential provider plugin not run provider=%s err=%s", run->provider->name,
                      fault.text);
         one_less (query);

@@ -65,10 +65,11 @@ reject (manager_t *self, managed_pod_t *entry, const pod_t *pod, const admission
 }
 
 static void
-preempt (manager_t *self, managed_pod_t *entry, managed_pod_t *victim)
+preempt (manager_t *self, managed_pod_t *entry, managed_pod_t *victim, const char *lacking)
 {
     LOG_INFO ("Pod makes room for a critical one pod=%s uid=%s critical=%s", victim->full_name,
               victim->uid, entry->full_name);
+    metric_count (METRIC_PREEMPTIONS, LABELS (lacking));
     warn_of_pod (self, victim, PREEMPTING, PREEMPTING_MESSAGE);
     pod_fail (self, victim, PREEMPTING, PREEMPTING_MESSAGE, (opt_int_t){ 0 });
     zlistx_add_end (entry->victims, text_copy (victim->uid));
@@ -128,7 +129,7 @@ admission_decide (manager_t *self, managed_pod_t *entry)
         zlistx_set_destructor (entry->victims, free_name);
     }
     for (size_t i = 0; i < decision.victims.count; i++)
-        preempt (self, entry, question.entries[decision.victims.items[i]]);
+        preempt (self, entry, question.entries[decision.victims.items[i]], decision.lacking);
     return true;
 }
 

@@ -2,6 +2,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/metrics.h"
+#include "cubelet/pod_start.h"
 #include "cubelet/pod_status.h"
 #include "manager.h"
 #include <string.h>
@@ -83,6 +84,7 @@ managed_add (manager_t *self, const node_t *pod, const char *source, fault_t *fa
         managed_free (entry);
         return NULL;
     }
+    entry->is_start_old = pod_start_is_late (node_get (pod, "status"));
     zlistx_add_end (self->pods, entry);
     return entry;
 }
@@ -102,6 +104,37 @@ managed_set_status (managed_pod_t *entry, const node_t *status)
                         (double) (clock_monotonic_ms() - entry->seen_ms) / 1000, NO_LABELS);
     tree_destroy (&entry->status);
     entry->status = tree_copy (status);
+}
+
+void
+managed_count_worker (managed_pod_t *entry)
+{
+    if (!entry->is_begun && !entry->is_orphan)
+        metric_observe (METRIC_POD_WORKER_START_DURATION_SECONDS,
+                        (double) (clock_monotonic_ms() - entry->seen_ms) / 1000, NO_LABELS);
+    entry->is_begun = true;
+}
+
+/* Static pods are no part of the SLI: nobody has asked the API server for them. */
+void
+managed_count_start (manager_t *self, managed_pod_t *entry)
+{
+    const node_t *pod = tree_root (entry->pod);
+    pod_start_t start;
+    if (entry->is_start_old || entry->is_static || !pod_has_started (node_get (pod, "status")))
+        return;
+    entry->is_start_old = true;
+    if (!pod_start_measure (pod, entry->pulls_ns, clock_now_ns(), &start))
+        return;
+    double sli_s = (double) start.sli_ns / NS_PER_S;
+    metric_observe (METRIC_POD_START_SLI_DURATION_SECONDS, sli_s, NO_LABELS);
+    metric_observe (METRIC_POD_START_TOTAL_DURATION_SECONDS, (double) start.total_ns / NS_PER_S,
+                    NO_LABELS);
+    if (self->has_network_start || node_get_bool (node_get (pod, "spec"), "hostNetwork", false))
+        return;
+    self->has_network_start = true;
+    metric_set (metrics_shared(), METRIC_FIRST_NETWORK_POD_START_SLI_DURATION_SECONDS, sli_s,
+                NO_LABELS);
 }
 
 void

@@ -36,9 +36,12 @@ typedef struct {
     char *source;    // file, http, api; "runtime" for orphans
     char worker[ACTOR_NAME_MAX];
     pod_state_t state;
-    int64_t seen_ms; // monotonic, since when it is known
-    tree_t *pod;     // its demand lives in it, too
-    tree_t *status;  // the worker's last word, or the refusal's; NULL: none yet
+    int64_t seen_ms;   // monotonic, since when it is known
+    int64_t pulls_ns;  // how long its images took
+    bool is_begun;     // its worker has been there
+    bool is_start_old; // its start has been counted, or was not seen from its beginning
+    tree_t *pod;       // its demand lives in it, too
+    tree_t *status;    // the worker's last word, or the refusal's; NULL: none yet
     pod_demand_t demand;
     bool is_static;
     bool is_orphan;       // only the runtime knows it
@@ -80,7 +83,8 @@ typedef struct {
     bool has_app_armor;
     tree_t *allocated_before, *actuated_before; // the checkpoints at the start; NULL: none
     uint64_t write_timer;
-    bool is_joined; // somebody takes reports
+    bool has_network_start; // a pod with a network of its own has started since the agent has
+    bool is_joined;         // somebody takes reports
     node_facts_t facts;
     int64_t sync_ms;
 } manager_t;
@@ -104,6 +108,10 @@ managed_pod_t *managed_add (manager_t *self, const node_t *pod, const char *sour
 int managed_set_pod (managed_pod_t *entry, const node_t *pod, fault_t *fault);
 
 void managed_set_status (managed_pod_t *entry, const node_t *status);
+
+/* For /metrics: the worker of a pod is there; the API server's pod (its status, too) was seen. */
+void managed_count_worker (managed_pod_t *entry);
+void managed_count_start (manager_t *self, managed_pod_t *entry);
 
 /* Takes it out and frees it. */
 void managed_forget (manager_t *self, managed_pod_t *entry);

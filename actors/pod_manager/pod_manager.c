@@ -30,9 +30,11 @@ on_actor_up (void *state, const message_t *message, fault_t *fault)
         mirrors_report_orphans (self);
         return 0;
     }
-    const managed_pod_t *entry = find_worker (self, node_get_text (message->body, "name", ""));
-    if (entry && (entry->state == POD_ACTIVE || entry->state == POD_REJECTED))
+    managed_pod_t *entry = find_worker (self, node_get_text (message->body, "name", ""));
+    if (entry && (entry->state == POD_ACTIVE || entry->state == POD_REJECTED)) {
+        managed_count_worker (entry);
         worker_sync (self, entry);
+    }
     return 0;
 }
 

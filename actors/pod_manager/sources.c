@@ -118,6 +118,7 @@ update_pod (manager_t *self, managed_pod_t *entry, const node_t *pod, const char
                      entry->uid, fault.text);
         return;
     }
+    managed_count_start (self, entry);
     if (change == POD_SAME || is_stopping)
         return;
     if (change != POD_STATUS) {

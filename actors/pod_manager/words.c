@@ -1,6 +1,7 @@
 /* What workers and the runtime say of pods. */
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "manager.h"
 
 static void
@@ -27,6 +28,7 @@ take_orphan (manager_t *self, const node_t *pod)
         LOG_WARNING ("Pod of no source not understood err=%s", fault.text);
         return;
     }
+    metric_count (METRIC_ORPHANED_RUNTIME_PODS_TOTAL, NO_LABELS);
     entry->is_orphan = true;
     entry->state = POD_ACTIVE;
     entry->may_run = true;
@@ -67,6 +69,7 @@ strangers_stop (manager_t *self)
 static void
 begin_again (manager_t *self, managed_pod_t *entry)
 {
+    metric_count (METRIC_RESTARTED_PODS_TOTAL, LABELS (entry->is_static ? "true" : ""));
     entry->is_wanted_again = entry->is_removed = entry->is_orphan = false;
     tree_destroy (&entry->status);
     entry->state = POD_WAITING;
@@ -133,6 +136,7 @@ on_pod_status (void *state, const message_t *message, fault_t *fault)
     if (entry->state == POD_FINISHED || entry->state == POD_WAITING)
         return 0; // a late word of a worker that is being stopped
     const node_t *status = node_get (body, "status");
+    entry->pulls_ns = node_get_int (body, "pulls_ns", entry->pulls_ns);
     if (status && entry->state != POD_REJECTED)
         managed_set_status (entry, status);
     bool could_run = entry->may_run;

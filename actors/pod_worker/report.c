@@ -26,6 +26,8 @@ send_status (worker_t *self, const node_t *status)
     node_set (tree, &body, "status", node_copy (tree, status));
     node_set_bool (tree, &body, "finished", self->is_finished);
     node_set_bool (tree, &body, "running", !self->is_stopped);
+    if (self->pulled_at > self->pulls_began_at)
+        node_set_int (tree, &body, "pulls_ns", self->pulled_at - self->pulls_began_at);
     actor_send (self->actor, "pod-manager", MSG_POD_STATUS, &body);
     tree_t *reported = tree_copy (status);
     tree_destroy (&self->reported);

@@ -49,6 +49,7 @@ static void
 create_failed (worker_t *self, const fault_t *fault, bool is_runtime)
 {
     int64_t now = clock_now_ns();
+    count_sandbox_failed (self);
     OWNED (free_text)
     char *error = is_runtime ? text_format ("rpc error: code = %s desc = %s",
                                             fault_code_name (fault->code), fault->text)
@@ -99,6 +100,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     (void) context;
     worker_t *self = state;
     self->changed_at = clock_now_ns();
+    count_sandbox_call (self, fault != NULL);
     if (fault) {
         observe_lost_answer (self, fault);
         create_failed (self, fault, true);
@@ -132,6 +134,7 @@ create_now (worker_t *self, int64_t attempt)
     node_t events = node_array();
     resolv_conf_read (self);
     pod_facts_t pod_facts = pod_facts_of (self, &fault);
+    count_sandbox_begin (self, pod_facts.runtime_handler);
     if (fault.code
         || sandbox_config (&self->pod, &self->facts, &pod_facts, (uint32_t) attempt, tree, &config,
                            &events, &fault)

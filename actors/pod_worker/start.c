@@ -6,7 +6,6 @@
 #include "cubelet/container_hash.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
-#include "cubelet/metrics.h"
 #include "cubelet/pod_objects.h"
 #include "cubelet/sandbox_config.h"
 #include "worker.h"
@@ -87,17 +86,6 @@ forget_start (worker_t *self, start_t *start)
     zlistx_delete (self->starts, zlistx_find (self->starts, start));
 }
 
-/* What metrics call the kind of a container. */
-static const char *
-container_type (const container_t *container)
-{
-    static const char *const TYPES[] = { [CONTAINER_REGULAR] = "container",
-                                         [CONTAINER_INIT] = "init_container",
-                                         [CONTAINER_SIDECAR] = "init_container",
-                                         [CONTAINER_EPHEMERAL] = "ephemeral_container" };
-    return TYPES[container ? container->kind : CONTAINER_REGULAR];
-}
-
 static void
 say_failed (worker_t *self, const start_t *start, const char *reason, const fault_t *fault)
 {
@@ -105,8 +93,7 @@ say_failed (worker_t *self, const start_t *start, const char *reason, const faul
     LOG_ERROR ("Container not started pod=%s/%s containerName=%s reason=%s err=%s",
                self->pod.metadata.namespace, self->pod.metadata.name, start->container, reason,
                fault->text);
-    metric_count (METRIC_STARTED_CONTAINERS_ERRORS_TOTAL,
-                  LABELS (reason, container_type (pod_container (&self->pod, start->container))));
+    count_container (self, start->container, reason);
     report_event (self, start->container, "Warning", "Failed", message);
 }
 
@@ -142,6 +129,7 @@ on_image (void *state, const message_t *reply, const fault_t *fault, void *conte
     worker_t *self = state;
     const start_key_t *key = context;
     if (!fault) {
+        count_image (self, node_get_bool (reply->body, "pulled", false));
         node_set (self->images, tree_root (self->images), key->container,
                   node_copy (self->images, reply->body));
         pod_local_ended (self->local, POD_ENSURE_IMAGE, key->container, clock_now_ns());
@@ -154,6 +142,7 @@ on_image (void *state, const message_t *reply, const fault_t *fault, void *conte
     const char *message = fault->text[length] ? fault->text + length + 2 : "";
     reason[length] = '\0';
     bool is_reason = length > 0 && !strchr (reason, ' ');
+    count_container (self, key->container, is_reason ? reason : "ImageInspectError");
     pod_local_failed (self->local, POD_ENSURE_IMAGE, key->container,
                       is_reason ? reason : "ImageInspectError", is_reason ? message : fault->text,
                       worker_retry_at (fault), clock_now_ns());
@@ -206,6 +195,7 @@ image_ensure (worker_t *self, const pod_action_t *action)
     if (node_count (self->pod.spec.image_pull_secrets))
         node_set (tree, &body, "secrets", pull_secrets (self, tree));
     start_key_t key = key_of (container->name);
+    count_image_asked (self);
     actor_request (self->actor, "image-puller", MSG_IMAGE_ENSURE, &body, IMAGE_DEADLINE_MS,
                    on_image, &key, sizeof key);
 }
@@ -347,8 +337,7 @@ on_started (void *state, const message_t *reply, const fault_t *fault, void *con
         say_failed (self, start, "RunContainerError", fault);
     }
     else {
-        const container_t *container = pod_container (&self->pod, start->container);
-        metric_count (METRIC_STARTED_CONTAINERS_TOTAL, LABELS (container_type (container)));
+        count_container (self, start->container, NULL);
         OWNED (free_text) char *message = text_format ("Started container %s", start->container);
         report_event (self, start->container, "Normal", "Started", message);
     }

@@ -87,6 +87,7 @@ finish (worker_t *self)
 {
     self->is_finished = true;
     self->is_report_due = true;
+    count_end (self);
     objects_release (self);
     LOG_INFO ("Pod is gone from the node pod=%s/%s", self->pod.metadata.namespace,
               self->pod.metadata.name);
@@ -151,8 +152,10 @@ step_once (worker_t *self)
         is_stopping || settles_at || pod_sync_is_open (&self->pod, self->seen, self->local);
     if (self->is_syncing)
         report_readiness (self);
-    else
+    else {
         report_status (self);
+        count_sync_end (self);
+    }
     report_probes (self);
     bool settles_first = settles_at && (!plan->next_wake || settles_at < plan->next_wake);
     set_wake (self, settles_first ? settles_at : plan->next_wake);
@@ -251,7 +254,10 @@ on_pod_sync (void *state, const message_t *message, fault_t *fault)
     worker_t *self = state;
     const node_t *body = message->body;
     // The cut-down pod of an orphan must not replace what we know of it.
-    bool is_news = !self->pod_tree || !node_get_bool (body, "runtime_only", false);
+    bool is_first = !self->pod_tree;
+    const node_t *before = tree_root (self->pod_tree);
+    count_sync (self, is_first, is_first || !node_equal (before, node_get (body, "pod")));
+    bool is_news = is_first || !node_get_bool (body, "runtime_only", false);
     if (is_news && take_pod (self, node_get (body, "pod"), fault) < 0)
         return -1;
     const node_t *pending = node_get (body, "resize");
@@ -362,6 +368,7 @@ stop (void **self_p)
     zlistx_destroy (&self->starts);
     free (self->runtime_name);
     free (self->resolv_conf);
+    free (self->sandbox_handler);
     free (self);
     *self_p = NULL;
 }

@@ -10,6 +10,7 @@
    resize.c      new cpu and memory for running containers
    files.c       the files it mounts: hosts file, termination log
    facts.c       the node's facts from the worker's arguments
+   counts.c      what /metrics says of it
    report.c      status, events, probes */
 #pragma once
 #include "cubelet/actor.h"
@@ -61,6 +62,14 @@ typedef struct {
     bool is_report_due; // it is to be said again, even if it is the same
 
     char created_sandbox[ID_MAX]; // the last one, until its status is known
+
+    // for /metrics (counts.c)
+    int64_t sync_began_at;    // ns; since when a sync is under way; 0: none is
+    const char *sync_kind;    // static text
+    int64_t pulls_began_at;   // ns; the first image was asked for
+    int64_t sandbox_began_ms; // monotonic; the last RunPodSandbox
+    char *sandbox_handler;    // ... of this RuntimeClass handler
+    int64_t pulled_at;        // ... and the last one was there after a pull
 
     work_t listing; // of what the runtime has
     work_t cgroup;
@@ -224,6 +233,30 @@ void resize_note_id (worker_t *self, const char *container, const char *id);
 /* Takes what containers had got before this worker started (a POD_SYNC's "actuated", or NULL), and
    says again what they have got when that is something else. */
 void resize_take_before (worker_t *self, const node_t *actuated);
+
+// ---- counts.c ----
+
+/* The manager has spoken: `is_first` time, with another pod, or as it does now and then. */
+void count_sync (worker_t *self, bool is_first, bool is_changed);
+
+/* The sync has ended, if one was under way: what it was to do is done. */
+void count_sync_end (worker_t *self);
+
+/* Nothing is left of the pod. */
+void count_end (worker_t *self);
+
+/* An image was asked for; it is there, perhaps after a pull. */
+void count_image_asked (worker_t *self);
+void count_image (worker_t *self, bool is_pulled);
+
+/* A sandbox is to be made; the runtime has answered; it has not been made. */
+void count_sandbox_begin (worker_t *self, const char *handler);
+void count_sandbox_call (const worker_t *self, bool has_failed);
+void count_sandbox_failed (const worker_t *self);
+
+/* The attempt to start a container has ended, well (NULL) or with this reason; as upstream, an
+   image that cannot be had ends an attempt, too. */
+void count_container (const worker_t *self, const char *name, const char *failure);
 
 // ---- report.c ----
 

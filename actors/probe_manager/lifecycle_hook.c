@@ -3,6 +3,7 @@
 #include "cubelet/go_text.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include "probe_manager.h"
 #include <string.h>
@@ -24,7 +25,8 @@ typedef struct {
     node_t reference;      // of the pod, for events
     node_t command;        // exec
     probe_target_t target; // http
-    char *first_error;     // http: of the https request, while it is tried over http
+    bool is_sleep;
+    char *first_error; // http: of the https request, while it is tried over http
     // What is under way; zero: it is not that.
     uint64_t exec;
     uint64_t http;
@@ -170,6 +172,7 @@ static void
 record_fallback (lifecycle_hook_t *self)
 {
     OWNED (free_text) char *host = go_host_port (self->target.host, self->target.port);
+    metric_count (METRIC_LIFECYCLE_HANDLER_HTTP_FALLBACKS_TOTAL, NO_LABELS);
     node_t body = node_map();
     node_set (self->tree, &body, "object", self->reference);
     node_set_text (self->tree, &body, "type", "Warning");
@@ -237,6 +240,7 @@ on_slept (void *state, void *context)
 static void
 run_sleep (lifecycle_hook_t *self, int64_t seconds)
 {
+    self->is_sleep = true;
     self->what = text_format ("Sleep lifecycle hook (%lld)", (long long) seconds);
     int64_t bounded = seconds < 0 ? 0 : seconds > SLEEP_MAX_S ? SLEEP_MAX_S : seconds;
     self->timer = actor_timer (self->manager->actor, bounded * 1000, on_slept, self);
@@ -308,6 +312,8 @@ on_request_cancel (void *state, const message_t *message, fault_t *fault)
          hook = zlistx_next (self->hooks)) {
         if (return_address_id (hook->address) == id
             && strcmp (return_address_from (hook->address), message->from) == 0) {
+            if (hook->is_sleep) // its container has ended, or has to
+                metric_count (METRIC_SLEEP_ACTION_TERMINATED_EARLY_TOTAL, NO_LABELS);
             forget (hook);
             return 0;
         }

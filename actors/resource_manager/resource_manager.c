@@ -18,8 +18,10 @@
 #include "cubelet/actors.h"
 #include "cubelet/askers.h"
 #include "cubelet/cgroup_path.h"
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include "cubelet/path_element.h"
 #include <czmq.h>
@@ -75,6 +77,14 @@ free_known_pod (void **pod_p)
     *pod_p = NULL;
 }
 
+/* kubelet_cgroup_manager_duration_seconds: what has been done to a group, since when. */
+static void
+count_work (const char *operation, int64_t began_ns)
+{
+    metric_observe (METRIC_CGROUP_MANAGER_DURATION_SECONDS,
+                    (double) (clock_now_ns() - began_ns) / NS_PER_S, LABELS (operation));
+}
+
 // ---- the groups above pods ----
 
 typedef struct {
@@ -122,12 +132,15 @@ shares_of (manager_t *self, const char *qos, const char *path, tree_t *tree)
 static int
 set_class (manager_t *self, const char *qos, fault_t *fault)
 {
+    int64_t began_ns = clock_now_ns();
     OWNED (tree_destroy) tree_t *tree = tree_new();
     OWNED (free_text) char *path = cgroup_qos_path (&self->facts, qos);
     cgroup_setting_t setting;
     cgroup_shares_setting (shares_of (self, qos, path, tree), cgroup_fs_version (self->cgroups),
                            tree, &setting);
-    return cgroup_fs_set (self->cgroups, path, &setting, fault);
+    int result = cgroup_fs_set (self->cgroups, path, &setting, fault);
+    count_work ("update", began_ns);
+    return result;
 }
 
 static int
@@ -275,6 +288,7 @@ make_pod_group (manager_t *self, const pod_t *pod, bool is_resize, tree_t *tree,
     const char *qos = pod_qos_class (pod);
     OWNED (free_text) char *path = cgroup_pod_path (&self->facts, qos, pod->metadata.uid);
     bool is_new = !cgroup_fs_exists (self->cgroups, path);
+    int64_t began_ns = clock_now_ns();
     fault_t ignored = { 0 };
     if (cgroup_fs_make (self->cgroups, path, fault) < 0)
         return -1;
@@ -283,6 +297,8 @@ make_pod_group (manager_t *self, const pod_t *pod, bool is_resize, tree_t *tree,
             cgroup_fs_remove (self->cgroups, path, &ignored);
         return -1;
     }
+    if (is_new || is_resize)
+        count_work (is_new ? "create" : "update", began_ns);
     know_pod (self, pod);
     return strcmp (qos, "Burstable") == 0 ? set_class (self, qos, fault) : 0;
 }
@@ -357,9 +373,11 @@ try_to_remove (removal_t *self, fault_t *fault)
         OWNED (free_text) char *path = cgroup_pod_path (&manager->facts, QOS_CLASSES[i], self->uid);
         if (!cgroup_fs_exists (manager->cgroups, path))
             continue;
+        int64_t began_ns = clock_now_ns();
         cgroup_fs_kill (manager->cgroups, path);
         if (cgroup_fs_remove (manager->cgroups, path, fault) < 0)
             return -1;
+        count_work ("destroy", began_ns);
     }
     return 0;
 }

@@ -44,11 +44,4 @@ count_call (const cri_method_t *method, int64_t took_ms, bool has_failed)
     metric_observe (METRIC_RUNTIME_OPERATIONS_DURATION_SECONDS, seconds, LABELS (name));
     if (has_failed)
         metric_count (METRIC_RUNTIME_OPERATIONS_ERRORS_TOTAL, LABELS (name));
-    if (method->message != MSG_CRI_RUN_POD_SANDBOX)
-        return;
-    metric_observe (METRIC_RUN_PODSANDBOX_DURATION_SECONDS, seconds, LABELS (""));
-    metric_count (has_failed ? METRIC_STARTED_PODS_ERRORS_TOTAL : METRIC_STARTED_PODS_TOTAL,
-                  NO_LABELS);
-    if (has_failed)
-        metric_count (METRIC_RUN_PODSANDBOX_ERRORS_TOTAL, LABELS (""));
 }

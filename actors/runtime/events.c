@@ -2,8 +2,10 @@
    containerd does not have that yet, containerd's own event service on the same socket. */
 #include "containerd_events.pb-c.h"
 #include "cri.pb-c.h"
+#include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/protobuf.h"
 #include "runtime.h"
 #include <string.h>
@@ -107,6 +109,11 @@ set_streaming (runtime_t *self, bool is_streaming)
     if (self->events.is_streaming == is_streaming)
         return;
     self->events.is_streaming = is_streaming;
+    if (is_streaming) {
+        metric_count (METRIC_EVENTED_PLEG_CONNECTION_SUCCESS_COUNT, NO_LABELS);
+        metric_observe (METRIC_EVENTED_PLEG_CONNECTION_LATENCY_SECONDS,
+                        (double) (clock_monotonic_ms() - self->events.asked_ms) / 1000, NO_LABELS);
+    }
     health_publish (self); // who watches lists again: something may have been missed
 }
 
@@ -150,6 +157,8 @@ on_stream_end (void *context, const uint8_t *bytes, size_t size, const fault_t *
     events->call = 0;
     actor_timer_cancel (self->actor, &events->timer);
     set_streaming (self, false);
+    if (fault)
+        metric_count (METRIC_EVENTED_PLEG_CONNECTION_ERROR_COUNT, NO_LABELS);
     bool is_unknown = fault && fault->code == FAULT_UNIMPLEMENTED;
     if (is_unknown && !events->is_containerd && strcmp (self->health.name, "containerd") == 0) {
         events->is_containerd = true;
@@ -196,6 +205,7 @@ subscribe (runtime_t *self)
     grpc_call_t call = {
         .path = path, .on_message = on_event, .on_done = on_stream_end, .context = self
     };
+    self->events.asked_ms = clock_monotonic_ms();
     if (self->events.is_containerd)
         subscribe_containerd (self, &call);
     else

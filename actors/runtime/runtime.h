@@ -41,6 +41,7 @@ typedef struct {
     bool is_streaming;  // the stream stands: no need to poll
     unsigned failures;  // since the handshake
     uint64_t timer;     // subscribe again, or count the stream as standing
+    int64_t asked_ms;   // monotonic; when it was subscribed
 } events_t;
 
 struct runtime {

@@ -3,6 +3,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "server.h"
 #include <string.h>
 
@@ -29,7 +30,8 @@ typedef struct {
     exchange_t *exchange;
     char digest[ACCESS_DIGEST_MAX]; // of what is asked now
     subresources_t subresources;
-    size_t tried; // of them
+    size_t tried;     // of them
+    int64_t asked_ms; // monotonic; when the API server was asked
 } check_t;
 
 static void authorize (check_t *check);
@@ -78,6 +80,19 @@ refuse (check_t *check, int status, const char *text)
     exchange_reply_text (end_check (check), status, text);
 }
 
+/* For /metrics: the API server has answered, or not. */
+static void
+count_review (const check_t *check, metric_id_t total, metric_id_t duration, const message_t *reply,
+              const fault_t *fault)
+{
+    char code[16] = "<error>";
+    if (!fault)
+        snprintf (code, sizeof code, "%lld", (long long) node_get_int (reply->body, "code", 0));
+    metric_count (total, LABELS (code));
+    metric_observe (duration, (double) (clock_monotonic_ms() - check->asked_ms) / 1000,
+                    LABELS (code));
+}
+
 static void
 ask_api_server (check_t *check, const char *path, tree_t *tree, node_t review,
                 actor_reply_fn *reply)
@@ -87,6 +102,7 @@ ask_api_server (check_t *check, const char *path, tree_t *tree, node_t review,
     node_set_text (tree, &body, "path", path);
     node_set (tree, &body, "body", review);
     node_set_int (tree, &body, "timeout_ms", ANSWER_LIMIT_MS);
+    check->asked_ms = clock_monotonic_ms();
     exchange_ask (check->exchange, "api-client", MSG_API_REQUEST, &body, ANSWER_LIMIT_MS, reply);
 }
 
@@ -144,6 +160,8 @@ take_access_review (void *state, const message_t *reply, const fault_t *fault, v
     check_t *check = exchange_of_context (context)->work;
     fault_t problem = { 0 };
     bool is_allowed = false;
+    count_review (check, METRIC_DELEGATED_AUTHZ_REQUEST_TOTAL,
+                  METRIC_DELEGATED_AUTHZ_REQUEST_DURATION_SECONDS, reply, fault);
     if (fault)
         problem = *fault;
     else
@@ -209,6 +227,8 @@ take_token_review (void *state, const message_t *reply, const fault_t *fault, vo
     check_t *check = exchange_of_context (context)->work;
     fault_t problem = { 0 };
     OWNED (tree_destroy) tree_t *user = NULL;
+    count_review (check, METRIC_DELEGATED_AUTHN_REQUEST_TOTAL,
+                  METRIC_DELEGATED_AUTHN_REQUEST_DURATION_SECONDS, reply, fault);
     if (fault)
         problem = *fault;
     else

@@ -10,6 +10,7 @@ forget (exchange_t *self)
 {
     zlistx_t *exchanges = self->server->exchanges;
     zlistx_detach (exchanges, zlistx_find (exchanges, self));
+    count_request_end (self);
     if (self->request)
         actor_cancel (self->server->actor, self->request);
     if (self->work)
@@ -42,6 +43,7 @@ exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
     evhttp_connection_set_closecb (self->connection, on_close, server);
     zlistx_add_end (server->exchanges, self);
     listener_note (listener, self->stream, 1, false);
+    count_request_begin (self);
     access_check (self);
 }
 
@@ -68,7 +70,6 @@ exchange_reply (exchange_t *self, int status, const char *content_type, const ch
                 size_t size)
 {
     struct evhttp_request *http = self->http;
-    count_request (self, false);
     exchange_add_header (self, "Content-Type", content_type);
     evbuffer_add (evhttp_request_get_output_buffer (http), body, size);
     forget (self); // the connection may close at once, and the exchange with it
@@ -109,7 +110,6 @@ void
 exchange_take_over (exchange_t *self, bufferevent_data_cb on_read, bufferevent_data_cb on_sent,
                     bufferevent_event_cb on_event, void *context)
 {
-    count_request (self, true);
     // evhttp leaves a request alone until it is answered, which it never will be here
     bufferevent_setcb (self->stream, on_read, on_sent, on_event, context);
     bufferevent_set_timeouts (self->stream, NULL, NULL);

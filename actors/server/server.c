@@ -4,6 +4,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "log_stream.h"
 #include <unistd.h>
 
@@ -138,6 +139,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->started_ns = clock_now_ns();
     self->exchanges = zlistx_new();
+    metric_forget (METRIC_HTTP_INFLIGHT_REQUESTS, NO_LABELS); // those of one that was killed
     self->listeners = zlistx_new();
     zlistx_set_destructor (self->listeners, destroy_listener);
     access_start (self);

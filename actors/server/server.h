@@ -112,7 +112,9 @@ struct exchange {
     server_t *server;
     listener_t *listener;
     port_kind_t port;
-    int64_t began_ms; // monotonic
+    int64_t began_ms;           // monotonic
+    size_t counted_row;         // as what it is counted (stats.c) ...
+    const char *counted_method; // ... when `http` may be gone already
     struct evhttp_request *http;
     struct evhttp_connection *connection;
     struct bufferevent *stream;
@@ -205,5 +207,6 @@ route_fn serve_configz, serve_statusz, serve_flagz, serve_verbosity, serve_profi
 
 // ---- stats.c ----
 
-/* Counts a request that ends now; `is_long`: its connection carried a stream. */
-void count_request (const exchange_t *exchange, bool is_long);
+/* Counts a request that begins, and its end. */
+void count_request_begin (exchange_t *exchange);
+void count_request_end (const exchange_t *exchange);

@@ -73,32 +73,96 @@ serve_metrics (exchange_t *exchange)
 
 // ---- counting ----
 
-/* "containerLogs/ns/pod/c" counts as containerLogs. Strangers do not make series: what is no path
-   of ours counts as other. */
-static const char *
-first_element (const char *path)
+/* "containerLogs/ns/pod/c" counts as containerLogs, but "metrics/cadvisor" as itself. Strangers do
+   not make series: what is no path of ours counts as other. */
+static const struct {
+    const char *path;
+    bool is_long; // its connection carries a stream
+} PATHS[] = {
+    { "attach", true },
+    { "checkpoint", false },
+    { "configz", false },
+    { "containerLogs", false },
+    { "debug", true },
+    { "exec", true },
+    { "flagz", false },
+    { "healthz", false },
+    { "logs", false },
+    { "metrics", false },
+    { "metrics/cadvisor", false },
+    { "metrics/probes", false },
+    { "metrics/resource", false },
+    { "metrics/slis", false },
+    { "pods", false },
+    { "portForward", true },
+    { "run", false },
+    { "runningpods", false },
+    { "stats", false },
+    { "statusz", false },
+};
+
+/* How many bytes of a path (without its first slash) tell what is asked for. */
+static size_t
+telling_size (const char *path)
 {
-    static const char *const ELEMENTS[] = { "attach", "checkpoint",  "configz", "containerLogs",
-                                            "debug",  "exec",        "flagz",   "healthz",
-                                            "logs",   "metrics",     "pods",    "portForward",
-                                            "run",    "runningpods", "stats",   "statusz" };
-    size_t size = strcspn (path, "/");
-    for (size_t i = 0; i < COUNT_OF (ELEMENTS); i++)
-        if (strlen (ELEMENTS[i]) == size && strncmp (ELEMENTS[i], path, size) == 0)
-            return ELEMENTS[i];
-    return "other";
+    static const char METRICS[] = "metrics/";
+    size_t first = strcspn (path, "/");
+    if (strncmp (path, METRICS, sizeof METRICS - 1) != 0)
+        return first;
+    return sizeof METRICS - 1 + strcspn (path + sizeof METRICS - 1, "/");
+}
+
+static size_t
+path_row (const char *path)
+{
+    size_t size = telling_size (path), row = 0;
+    while (row < COUNT_OF (PATHS)
+           && (strlen (PATHS[row].path) != size || strncmp (PATHS[row].path, path, size) != 0))
+        row++;
+    return row;
+}
+
+/* True for what upstream counts: its health port it does not. */
+static bool
+is_counted (const exchange_t *exchange)
+{
+    return exchange->port != PORT_HEALTHZ;
+}
+
+static metric_labels_t
+labels_of (const exchange_t *exchange, const char *out[static 4])
+{
+    size_t row = exchange->counted_row;
+    bool is_known = row < COUNT_OF (PATHS);
+    out[0] = is_known && PATHS[row].is_long ? "true" : "false";
+    out[1] = exchange->counted_method;
+    out[2] = is_known ? PATHS[row].path : "other";
+    out[3] =
+        exchange->port == PORT_SECURE || exchange->port == PORT_LOCAL ? "readwrite" : "readonly";
+    return (metric_labels_t){ out, 4 };
 }
 
 void
-count_request (const exchange_t *exchange, bool is_long)
+count_request_begin (exchange_t *exchange)
 {
-    const char *first = first_element (exchange_path (exchange) + 1);
-    metric_labels_t labels = LABELS (
-        is_long ? "true" : "false", exchange_method (exchange), first,
-        exchange->port == PORT_SECURE || exchange->port == PORT_LOCAL ? "readwrite" : "readonly");
-    if (exchange->port == PORT_HEALTHZ)
-        return; // upstream does not count its health port either
+    const char *values[4];
+    exchange->counted_row = path_row (exchange_path (exchange) + 1);
+    exchange->counted_method = exchange_method (exchange);
+    if (!is_counted (exchange))
+        return;
+    metric_labels_t labels = labels_of (exchange, values);
     metric_count (METRIC_HTTP_REQUESTS_TOTAL, labels);
+    metric_add (METRIC_HTTP_INFLIGHT_REQUESTS, 1, labels);
+}
+
+void
+count_request_end (const exchange_t *exchange)
+{
+    const char *values[4];
+    if (!is_counted (exchange))
+        return;
+    metric_labels_t labels = labels_of (exchange, values);
+    metric_add (METRIC_HTTP_INFLIGHT_REQUESTS, -1, labels);
     metric_observe (METRIC_HTTP_REQUESTS_DURATION_SECONDS,
                     (double) (clock_monotonic_ms() - exchange->began_ms) / 1000, labels);
 }

@@ -160,25 +160,24 @@ fill_volume (const build_t *self, size_t plugin, const char *path, fs_stats_t *o
         out->inodes_used = known (fact->usage.inodes);
         return true;
     }
-    const fs_stats_t *whole = is_mount_point (path) ? build_fs (self, path) : NULL;
+    bool is_whole = !PLUGINS[plugin].is_measured || is_mount_point (path);
+    const fs_stats_t *whole = is_whole ? build_fs (self, path) : NULL;
     if (!whole)
         return false; // a directory that has not been measured yet
     *out = *whole;
     return true;
 }
 
-/* The claim of the pod's volume of that name. */
-static const char *
-claim_of (const build_t *self, const char *uid, const char *volume)
+/* What the volume-manager says of the volume in this directory: one that belongs to a claim has the
+   name of the PersistentVolume there. NULL: nothing. */
+static const node_t *
+known_of (const build_t *self, const char *uid, const char *directory, const char *name)
 {
-    NODE_EACH (self->found->pod_list, pod)
-    {
-        if (strcmp (node_get_text (node_get (pod, "metadata"), "uid", ""), uid) != 0)
-            continue;
-        NODE_EACH (node_at (pod, "spec", "volumes", NULL), one)
-        if (strcmp (node_get_text (one, "name", ""), volume) == 0)
-            return node_get_text (node_get (one, "persistentVolumeClaim"), "claimName", NULL);
-    }
+    NODE_EACH (self->found->volumes, one)
+    if (strcmp (node_get_text (one, "pod_uid", ""), uid) == 0
+        && strcmp (node_get_text (one, "directory", ""), directory) == 0
+        && strcmp (node_get_text (one, "name", ""), name) == 0)
+        return one;
     return NULL;
 }
 
@@ -187,13 +186,16 @@ add_volume (void *context, size_t plugin, const char *name, const char *path)
 {
     volumes_t *self = context;
     pod_stats_t *pod = self->pod;
-    volume_stats_t volume = { .name = keep (self->build, name) };
+    const node_t *known = known_of (self->build, pod->uid, PLUGINS[plugin].directory, name);
+    volume_stats_t volume = { .name = node_get_text (known, "volume", NULL) };
+    if (!volume.name)
+        volume.name = keep (self->build, name);
     OWNED (free_text) char *mount = text_copy (path);
     if (strcmp (PLUGINS[plugin].directory, "kubernetes.io~csi") == 0)
         text_replace (&mount, "%s/mount", path);
     if (!fill_volume (self->build, plugin, mount, &volume.fs))
         return;
-    volume.pvc_name = claim_of (self->build, pod->uid, name);
+    volume.pvc_name = node_get_text (known, "claim", NULL);
     volume.pvc_namespace = volume.pvc_name ? pod->ns : NULL;
     if (PLUGINS[plugin].is_local && has_to_be_walked (plugin, path))
         fs_stats_add (self->sum, &volume.fs);

@@ -47,12 +47,6 @@ is_with_agent (const collect_t *wanted)
     return wanted->has_agent;
 }
 
-static bool
-is_with_pods (const collect_t *wanted)
-{
-    return wanted->has_agent || wanted->has_disks; // volumes name their claims there
-}
-
 /* What is asked of whom. */
 static const struct {
     const char *actor;
@@ -69,7 +63,9 @@ static const struct {
       offsetof (collected_t, stats), true },
     { "runtime", MSG_CRI_IMAGE_FS_INFO, is_with_disks, NULL, offsetof (collected_t, image_fs),
       true },
-    { "pod-manager", MSG_POD_LIST, is_with_pods, "items", offsetof (collected_t, pod_list), true },
+    { "pod-manager", MSG_POD_LIST, is_with_agent, "items", offsetof (collected_t, pod_list), true },
+    { "volume-manager", MSG_VOLUME_LIST, is_with_disks, "volumes", offsetof (collected_t, volumes),
+      true },
     { "supervisor", MSG_ACTOR_LIST, is_with_agent, "actors", offsetof (collected_t, actors), true },
     { "bus", MSG_BUS_STATS, is_with_agent, "messages", offsetof (collected_t, messages), true },
 };

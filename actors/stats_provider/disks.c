@@ -2,6 +2,7 @@
    loop, and what was found is remembered until somebody wants it fresher. */
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "stats_provider.h"
 
 #define SLICE_ENTRIES 500
@@ -27,6 +28,7 @@ struct disks {
     zlistx_t *queue;   // paths to walk
     zlistx_t *waiters;
     disk_walk_t *walk; // of the first in the queue; NULL: none
+    int64_t began_ms;  // monotonic; the walk
     uint64_t timer;
 };
 
@@ -103,6 +105,8 @@ note_walk (disks_t *self)
         entry->fact.at_ms = clock_monotonic_ms();
         entry->is_known = true;
         entry->is_queued = false;
+        metric_observe (METRIC_VOLUME_METRIC_COLLECTION_DURATION_SECONDS,
+                        (double) (entry->fact.at_ms - self->began_ms) / 1000, LABELS ("du"));
     }
     disk_walk_destroy (&self->walk);
 }
@@ -119,6 +123,13 @@ forget_old (disks_t *self)
 }
 
 static void
+begin_walk (disks_t *self, const char *path)
+{
+    self->walk = disk_walk_new (path);
+    self->began_ms = clock_monotonic_ms();
+}
+
+static void
 work (void *state, void *context)
 {
     (void) state;
@@ -126,7 +137,7 @@ work (void *state, void *context)
     self->timer = 0;
     const char *path = zlistx_first (self->queue);
     if (path && !self->walk)
-        self->walk = disk_walk_new (path);
+        begin_walk (self, path);
     if (path && disk_walk_step (self->walk, SLICE_ENTRIES))
         note_walk (self);
     if (zlistx_size (self->queue) > 0) {

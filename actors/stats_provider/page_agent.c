@@ -1,109 +1,14 @@
-/* /metrics, the part that is not counted: pods and containers as they are, volumes, actors, and
-   this process (samples/metrics.txt). */
+/* /metrics, the part that is not counted: actors, messages, and this process
+   (samples/metrics.txt); page_pods.c has the rest. */
 #include "cubelet/memory.h"
 #include "pages.h"
 #include <dirent.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
-static const char *
-config_source (const node_t *pod)
-{
-    return node_get_text (node_at (pod, "metadata", "annotations", NULL),
-                          "kubernetes.io/config.source", "api");
-}
-
-// ---- what runs ----
-
-/* Labels of kubelet_running_containers by CRI's states; the zero value is absent. */
-static const struct {
-    const char *cri, *label;
-} STATES[] = {
-    { "CONTAINER_CREATED", "created" },
-    { "CONTAINER_RUNNING", "running" },
-    { "CONTAINER_EXITED", "exited" },
-    { "CONTAINER_UNKNOWN", "unknown" },
-};
-
-static void
-fill_running (const collected_t *collected, metrics_t *out)
-{
-    for (size_t i = 0; i < COUNT_OF (STATES); i++) {
-        int count = 0;
-        NODE_EACH (collected->containers, container)
-        count += strcmp (node_get_text (container, "state", STATES[0].cri), STATES[i].cri) == 0;
-        if (count > 0)
-            metric_set (out, METRIC_RUNNING_CONTAINERS, count, LABELS (STATES[i].label));
-    }
-    metric_set (out, METRIC_RUNNING_PODS, (double) collected->summary.pods.count, NO_LABELS);
-}
-
-static bool
-is_finished (const node_t *pod)
-{
-    const char *phase = node_get_text (node_get (pod, "status"), "phase", "");
-    return strcmp (phase, "Succeeded") == 0 || strcmp (phase, "Failed") == 0;
-}
-
-static void
-fill_pods (const collected_t *collected, metrics_t *out)
-{
-    int desired[2] = { 0 }, active[2] = { 0 }, ephemeral = 0;
-    NODE_EACH (collected->pod_list, pod)
-    {
-        int is_static = strcmp (config_source (pod), "api") != 0;
-        desired[is_static]++;
-        active[is_static] += !is_finished (pod);
-        ephemeral += (int) node_count (node_at (pod, "spec", "ephemeralContainers", NULL));
-    }
-    static const char *const LABELS[] = { "", "true" };
-    for (int i = 0; i < 2; i++) {
-        metric_set (out, METRIC_DESIRED_PODS, desired[i], LABELS (LABELS[i]));
-        metric_set (out, METRIC_ACTIVE_PODS, active[i], LABELS (LABELS[i]));
-    }
-    metric_set (out, METRIC_MIRROR_PODS, active[1], NO_LABELS);
-    metric_set (out, METRIC_MANAGED_EPHEMERAL_CONTAINERS, ephemeral, NO_LABELS);
-}
-
-// ---- disks ----
-
-static void
-fill_volume (const volume_stats_t *volume, metrics_t *out)
-{
-    static const struct {
-        metric_id_t id;
-        size_t place;
-    } NUMBERS[] = {
-        { METRIC_VOLUME_STATS_CAPACITY_BYTES, offsetof (fs_stats_t, capacity_bytes) },
-        { METRIC_VOLUME_STATS_AVAILABLE_BYTES, offsetof (fs_stats_t, available_bytes) },
-        { METRIC_VOLUME_STATS_USED_BYTES, offsetof (fs_stats_t, used_bytes) },
-        { METRIC_VOLUME_STATS_INODES, offsetof (fs_stats_t, inodes) },
-        { METRIC_VOLUME_STATS_INODES_FREE, offsetof (fs_stats_t, inodes_free) },
-        { METRIC_VOLUME_STATS_INODES_USED, offsetof (fs_stats_t, inodes_used) },
-    };
-    for (size_t i = 0; volume->pvc_name && i < COUNT_OF (NUMBERS); i++) {
-        const opt_int_t *number =
-            (const opt_int_t *) ((const char *) &volume->fs + NUMBERS[i].place);
-        SET_KNOWN (out, NUMBERS[i].id, *number, 1,
-                   LABELS (volume->pvc_namespace, volume->pvc_name));
-    }
-}
-
-static void
-fill_disks (const summary_t *summary, metrics_t *out)
-{
-    for (size_t i = 0; i < summary->pods.count; i++) {
-        const pod_stats_t *pod = &summary->pods.items[i];
-        for (size_t j = 0; j < pod->volumes.count; j++)
-            fill_volume (&pod->volumes.items[j], out);
-        for (size_t j = 0; j < pod->containers.count; j++)
-            if (pod->containers.items[j].logs)
-                SET_KNOWN (out, METRIC_CONTAINER_LOG_FILESYSTEM_USED_BYTES,
-                           pod->containers.items[j].logs->used_bytes, 1,
-                           LABELS (pod->containers.items[j].name, pod->ns, pod->name, pod->uid));
-    }
-}
+#define PROC_STAT_MAX 65536
 
 // ---- actors and messages ----
 
@@ -168,24 +73,98 @@ fill_limits (metrics_t *out)
                     NO_LABELS);
 }
 
-static void
-fill_process (const provider_t *provider, const collected_t *collected, metrics_t *out)
+static bool
+read_process (const provider_t *provider, process_stat_t *out)
 {
     char text[4096];
-    process_stat_t stat;
     OWNED (free_text) char *path = text_format ("%s/self/stat", provider->proc);
+    return short_file_read (path, text, sizeof text) && process_stat_parse (text, out);
+}
+
+double
+process_started_s (const provider_t *provider)
+{
+    process_stat_t stat;
+    OWNED (free_text) char *path = text_format ("%s/stat", provider->proc);
+    OWNED (free_text) char *text = memory_new (1, PROC_STAT_MAX);
+    if (!short_file_read (path, text, PROC_STAT_MAX) || !read_process (provider, &stat))
+        return 0;
+    return (double) stat_boot_time (text)
+           + (double) stat.start_ticks / (double) sysconf (_SC_CLK_TCK);
+}
+
+static void
+fill_process (const provider_t *provider, metrics_t *out)
+{
+    process_stat_t stat;
     double ticks = (double) sysconf (_SC_CLK_TCK);
     metric_set (out, METRIC_PROCESS_OPEN_FDS, count_descriptors (provider->proc), NO_LABELS);
     fill_limits (out);
-    if (!short_file_read (path, text, sizeof text) || !process_stat_parse (text, &stat))
+    if (!read_process (provider, &stat))
         return;
-    double boot = (double) collected->summary.node.start_time * NS_TO_S;
     metric_set (out, METRIC_PROCESS_CPU_SECONDS_TOTAL, (double) stat.cpu_ticks / ticks, NO_LABELS);
-    metric_set (out, METRIC_PROCESS_START_TIME_SECONDS, boot + (double) stat.start_ticks / ticks,
-                NO_LABELS);
+    metric_set (out, METRIC_PROCESS_START_TIME_SECONDS, process_started_s (provider), NO_LABELS);
     metric_set (out, METRIC_PROCESS_VIRTUAL_MEMORY_BYTES, (double) stat.virtual_bytes, NO_LABELS);
     metric_set (out, METRIC_PROCESS_RESIDENT_MEMORY_BYTES,
                 (double) stat.resident_pages * (double) sysconf (_SC_PAGESIZE), NO_LABELS);
+}
+
+/* The platform as Go writes it. What only a build by Go has is empty. */
+static void
+fill_build (metrics_t *out)
+{
+    struct utsname kernel;
+    const char *machine = uname (&kernel) == 0 ? kernel.machine : "";
+    const char *platform = strcmp (machine, "x86_64") == 0    ? "linux/amd64"
+                           : strcmp (machine, "aarch64") == 0 ? "linux/arm64"
+                                                              : "linux";
+    int major = 0, minor = 0;
+    char texts[2][16] = { "", "" };
+    if (sscanf (CUBELET_VERSION, "v%d.%d", &major, &minor) == 2) {
+        snprintf (texts[0], sizeof texts[0], "%d", major);
+        snprintf (texts[1], sizeof texts[1], "%d", minor);
+    }
+    metric_set (out, METRIC_KUBERNETES_BUILD_INFO, 1,
+                LABELS ("", "gcc", "", "", CUBELET_VERSION, "", texts[0], texts[1], platform));
+}
+
+/* The feature gates that this agent looks at, with upstream's stage and default. */
+static const struct {
+    const char *name, *stage;
+    bool is_on;
+} GATES[] = {
+    { "ComponentFlagz", "ALPHA", false },
+    { "ComponentStatusz", "ALPHA", false },
+    { "ContainerCheckpoint", "BETA", true },
+    { "CustomCPUCFSQuotaPeriod", "ALPHA", false },
+    { "KubeletCrashLoopBackOffMax", "ALPHA", false },
+    { "KubeletFineGrainedAuthz", "BETA", true },
+    { "PodLogsQuerySplitStreams", "ALPHA", false },
+    { "ReduceDefaultCrashLoopBackOffDecay", "ALPHA", false },
+    { "WatchListClient", "BETA", false },
+};
+
+static void
+fill_gates (const provider_t *provider, metrics_t *out)
+{
+    const node_t *set = node_get (tree_root (provider->args), "feature_gates");
+    for (size_t i = 0; i < COUNT_OF (GATES); i++)
+        metric_set (out, METRIC_KUBERNETES_FEATURE_ENABLED,
+                    node_get_bool (set, GATES[i].name, GATES[i].is_on) ? 1 : 0,
+                    LABELS (GATES[i].name, GATES[i].stage));
+}
+
+/* All traffic of the network that this process is in; the process alone is not counted. */
+static void
+fill_network (const provider_t *provider, metrics_t *out)
+{
+    char text[8192];
+    int64_t in = 0, sent = 0;
+    OWNED (free_text) char *path = text_format ("%s/self/net/netstat", provider->proc);
+    if (!short_file_read (path, text, sizeof text) || !netstat_parse (text, &in, &sent))
+        return;
+    metric_set (out, METRIC_PROCESS_NETWORK_RECEIVE_BYTES_TOTAL, (double) in, NO_LABELS);
+    metric_set (out, METRIC_PROCESS_NETWORK_TRANSMIT_BYTES_TOTAL, (double) sent, NO_LABELS);
 }
 
 void
@@ -193,12 +172,11 @@ page_agent_fill (const provider_t *provider, const collected_t *collected, metri
 {
     metric_set (out, METRIC_NODE_NAME, 1, LABELS (collected->summary.node.node_name));
     metric_set (out, METRIC_CGROUP_VERSION, provider->cgroups.version, NO_LABELS);
-    metric_set (out, METRIC_KUBERNETES_BUILD_INFO, 1,
-                LABELS ("", "gcc", "", "", CUBELET_VERSION, "", "", "", "linux/amd64"));
-    fill_running (collected, out);
-    fill_pods (collected, out);
-    fill_disks (&collected->summary, out);
+    fill_build (out);
+    fill_gates (provider, out);
+    page_pods_fill (provider, collected, out);
     fill_messages (collected, out);
     fill_actors (collected, out);
-    fill_process (provider, collected, out);
+    fill_process (provider, out);
+    fill_network (provider, out);
 }

@@ -4,10 +4,10 @@
 
    Arguments: {"node_name", "root_dir", "pod_logs_dir", "cgroup_driver", "cgroup_root",
    "cgroups_per_qos", "kubelet_cgroups", "runtime_cgroups", "system_cgroups": as in the
-   configuration; "allocatable_memory": bytes that pods may use together; "volume_stats_ms":
-   volumeStatsAggPeriod, below 0: volumes are not measured; "cgroup_mount": "/sys/fs/cgroup" and
-   "proc": "/proc", which tests change}.
-   Source: reference/node-and-server.md 4.3. */
+   configuration; "allocatable_memory": bytes that pods may use together; "feature_gates";
+   "volume_stats_ms": volumeStatsAggPeriod, below 0: volumes are not measured; "cgroup_mount":
+   "/sys/fs/cgroup" and "proc": "/proc", which tests change}. Source:
+   reference/node-and-server.md 4.3. */
 #include "stats_provider.h"
 #include "cubelet/actors.h"
 #include "cubelet/cgroup_path.h"
@@ -21,18 +21,19 @@
 
 #define DEFAULT_VOLUME_MS 60000 // KubeletConfiguration volumeStatsAggPeriod
 
-/* The pages of metrics: what has to be collected for them, and what they show besides what is
-   counted; NULL: nothing. */
+/* The pages of metrics: what they show besides what is counted, and what has to be collected for
+   that; those that need nothing are answered at once. */
 typedef struct {
     page_fill_fn *fill;
+    bool is_collected;
     collect_t wanted;
 } page_t;
 
 static const page_t PAGES[METRIC_PAGE_COUNT] = {
-    [METRIC_PAGE_METRICS] = { page_agent_fill, { .has_disks = true, .has_agent = true } },
-    [METRIC_PAGE_CADVISOR] = { page_cadvisor_fill, { .detail = CGROUP_ALL } },
-    [METRIC_PAGE_RESOURCE] = { page_resource_fill, { .detail = CGROUP_BASIC } },
-    [METRIC_PAGE_PROBES] = { 0 },
+    [METRIC_PAGE_METRICS] = { page_agent_fill, true, { .has_disks = true, .has_agent = true } },
+    [METRIC_PAGE_CADVISOR] = { page_cadvisor_fill, true, { .detail = CGROUP_ALL } },
+    [METRIC_PAGE_RESOURCE] = { page_resource_fill, true, { .detail = CGROUP_BASIC } },
+    [METRIC_PAGE_PROBES] = { .fill = page_probes_fill },
 };
 
 /* Who asked, and for what. */
@@ -97,13 +98,13 @@ crowd_new (const collect_t *wanted)
 
 // ---- answers ----
 
-/* The text of a page, from what was counted and (unless NULL) what was collected. Owned. */
+/* The text of a page, from what was counted and what was collected for it (NULL: nothing). Owned.
+ */
 static char *
 page_text (const provider_t *self, metric_page_t page, const collected_t *collected)
 {
     OWNED (metrics_destroy) metrics_t *found = metrics_new();
-    if (collected && PAGES[page].fill)
-        PAGES[page].fill (self, collected, found);
+    PAGES[page].fill (self, collected, found);
     return metrics_write (page, (metrics_t *[]){ found, metrics_shared() }, 2);
 }
 
@@ -213,7 +214,7 @@ on_metrics (void *state, const message_t *message, fault_t *fault)
     metric_page_t page = metric_page_find (name);
     if (page == METRIC_PAGE_COUNT)
         return fault_set (fault, FAULT_NOT_FOUND, "no page of metrics is called %s", name);
-    if (!PAGES[page].fill) {
+    if (!PAGES[page].is_collected) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
         OWNED (free_text) char *text = page_text (self, page, NULL);
         node_t body = node_map();

@@ -78,6 +78,7 @@ typedef struct {
     const node_t *sandboxes;  // CRI PodSandboxes of all states
     const node_t *stats;      // CRI ContainerStats, or NULL
     const node_t *image_fs;   // CRI ImageFsInfoResponse, or NULL
+    const node_t *volumes;    // volume.list's, or NULL
     const node_t *actors;     // actor.list's, or NULL
     const node_t *messages;   // bus.stats', or NULL
     collect_t wanted;

@@ -139,8 +139,11 @@ entry_take (entry_t *self, const node_t *report)
         take_mirror (self, pod, mirror);
     OWNED (tree_destroy)
     tree_t *status = take_status (self, pod, node_get (report, "status"), api_status);
-    if (status && differs (self, tree_root (status), api_status))
+    if (status && differs (self, tree_root (status), api_status)) {
         self->needs_sync = true;
+        if (!self->changed_ms)
+            self->changed_ms = clock_monotonic_ms();
+    }
     if (self->is_deleting && self->is_finished && !self->is_deleted)
         self->needs_sync = true;
 }

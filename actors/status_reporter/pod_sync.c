@@ -3,6 +3,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/mirror_pod.h"
 #include "cubelet/pod_status.h"
 #include "cubelet/pod_status_merge.h"
@@ -64,6 +65,10 @@ static void
 on_status_settled (entry_t *self, const node_t *pod)
 {
     self->sent = self->sending;
+    if (self->changed_ms)
+        metric_observe (METRIC_POD_STATUS_SYNC_DURATION_SECONDS,
+                        (double) (clock_monotonic_ms() - self->changed_ms) / 1000, NO_LABELS);
+    self->changed_ms = 0;
     self->backoff = (backoff_t){ 0 };
     bool is_over = self->kind == ENTRY_POD && self->is_finished && !self->is_deleted
                    && node_at (pod, "metadata", "deletionTimestamp", NULL)

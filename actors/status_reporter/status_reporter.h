@@ -42,6 +42,8 @@ typedef struct {
     bool is_deleted;      // we have deleted the API object
     bool is_mirror_wrong; // the mirror is another pod's, or is being deleted
 
+    int64_t changed_ms; // monotonic; since when the API server has another status; 0: it has ours
+
     bool needs_sync; // the API server may have something else than `status`
     bool is_queued;  // has to wait, as too many others are under way
     bool is_busy;    // requests of it are under way

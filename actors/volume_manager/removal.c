@@ -1,5 +1,6 @@
 /* removal.c - VOLUME_TEARDOWN: unmounts everything of a pod and deletes its directory, in slices.
  */
+#include "cubelet/clock.h"
 #include "cubelet/go_text.h"
 #include "cubelet/memory.h"
 #include "cubelet/mounts.h"
@@ -26,6 +27,7 @@ typedef struct {
     uint64_t timer;
     bool keeps_directory; // only the volumes go
     bool is_begun;
+    int64_t began_ns; // since 1970
 } removal_t;
 
 /* True when a mount below a pod's directory is one that this actor makes. `place` is its path below
@@ -160,6 +162,7 @@ static void
 finish_removal (removal_t *self, const fault_t *fault)
 {
     manager_t *manager = self->manager;
+    known_volumes_removed (manager, self->uid, self->began_ns, fault != NULL);
     if (!fault)
         users_release (manager->users, self->uid);
     askers_answer (self->askers, manager->actor, NULL, fault);
@@ -234,6 +237,7 @@ start_removal (removal_t *self)
     manager_t *manager = self->manager;
     fault_t fault = { 0 };
     self->is_begun = true;
+    self->began_ns = clock_now_ns();
     if (begin_unmounting (manager, self->uid, &fault) < 0) {
         finish_removal (self, &fault);
         return;

@@ -1,6 +1,7 @@
 /* setup.c - VOLUME_SETUP: every volume of a pod is a job of its plugin. Most jobs are done at once;
    those that are not end later, and the pod is answered when all have ended. Meanwhile other pods
    go on; of further requests for the same pod the newest is done next. */
+#include "cubelet/clock.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/memory.h"
 #include "cubelet/object_reference.h"
@@ -104,6 +105,7 @@ end_job (volume_job_t *job, const fault_t *fault)
 {
     setup_t *self = job->setup;
     end_work (job);
+    known_volume_ended (self->manager, job, fault != NULL);
     if (!fault) {
         if (!job->is_unchanged)
             note_volume (self, job);
@@ -206,6 +208,7 @@ begin_volume (setup_t *self, const volume_t *volume)
         .step = "MountVolume.SetUp",
         .wants_block = volume_is_device (&self->pod, volume->name),
         .is_refresh = node_get_bool (request, "refresh", false),
+        .began_ns = clock_now_ns(),
         .setup = self,
     };
     self->jobs.items[self->jobs.count++] = job;

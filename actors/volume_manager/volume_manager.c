@@ -118,6 +118,7 @@ stop (void **self_p)
     users_destroy (&self->users);
     zhashx_destroy (&self->setups);
     zhashx_destroy (&self->removals);
+    zhashx_destroy (&self->known);
     tree_destroy (&self->args);
     free (self->host.root_dir);
     free (self->real_root);
@@ -160,6 +161,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->host.actor = actor;
     self->setups = volume_setups_new();
     self->removals = volume_removals_new();
+    self->known = known_volumes_new();
     if (read_args (self, fault) < 0) {
         void *state = self;
         stop (&state);
@@ -170,6 +172,7 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 
 static const actor_handler_t HANDLERS[] = {
     { MSG_VOLUME_SETUP, on_volume_setup },
+    { MSG_VOLUME_LIST, on_volume_list },
     { MSG_VOLUME_SUBPATH, on_subpath },
     { MSG_VOLUME_TEARDOWN, on_volume_teardown },
     { 0 },

@@ -34,6 +34,7 @@ struct volume_job {
     tree_t *tree;            // memory for the time of the job
     bool wants_block;        // containers ask for a device instead of a directory
     bool is_refresh;         // containers use it already
+    int64_t began_ns;        // since 1970
     bool is_claim_read_only; // of persistentVolumeClaim
 
     /* What the plugin may set; the defaults are `path` and what its row says. */

@@ -1,4 +1,5 @@
 #include "cubelet/metrics.h"
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include <czmq.h>
 #include <inttypes.h>
@@ -24,6 +25,38 @@ static const double BUCKETS_POD_START[] = { 0.5, 1,   2,   3,    4,    5,    6, 
                                             20,  30,  45,  60,   120,  180,  240,  300,     360,
                                             480, 600, 900, 1200, 1800, 2700, 3600, INFINITY };
 static const double BUCKETS_COUNT[] = { 1, 2, 4, 8, 16, INFINITY };
+static const double BUCKETS_RUNTIME[] = { // 14, from 0.005 on, each 2.5 times the one before
+    0.005,
+    0.0125,
+    0.03125,
+    0.078125,
+    0.1953125,
+    0.48828125,
+    1.220703125,
+    3.0517578125,
+    7.62939453125,
+    19.073486328125,
+    47.6837158203125,
+    119.20928955078125,
+    298.0232238769531,
+    745.0580596923828,
+    INFINITY
+};
+static const double BUCKETS_STATUS_SYNC[] = { 0.01, 0.05, 0.1, 0.5, 1,  5,
+                                              10,   20,   30,  45,  60, INFINITY };
+static const double BUCKETS_REST[] = { 0.005, 0.025, 0.1, 0.25, 0.5, 1,       2,
+                                       4,     8,     15,  30,   60,  INFINITY };
+static const double BUCKETS_SIZE[] = { 64,    256,    512,     1024,    4096,     16384,
+                                       65536, 262144, 1048576, 4194304, 16777216, INFINITY };
+static const double BUCKETS_STORAGE[] = { 0.1, 0.25, 0.5, 1,   2.5, 5,   10,
+                                          15,  25,   50,  120, 300, 600, INFINITY };
+static const double BUCKETS_DELEGATED[] = { 0.25, 0.5, 0.7, 1, 1.5, 3, 5, 10, INFINITY };
+static const double BUCKETS_EXPIRATION[] = { // 0, 30 min, 1, 2, 6, 12 h, 1, 2, 4 days, 1 week ...
+    0,      1800,   3600,    7200,    21600,    43200,    86400,   172800,
+    345600, 604800, 2592000, 7776000, 15552000, 31104000, INFINITY
+};
+static const double BUCKETS_ROTATION[] = { 60,      3600,     14400,    86400,     604800,  2592000,
+                                           7776000, 15552000, 31104000, 124416000, INFINITY };
 static const double BUCKETS_FINE[] = { 0.0001, 0.001, 0.01, 0.1, 1, 10, INFINITY };
 
 static const char *const PAGE_NAMES[] = { "metrics", "cadvisor", "resource", "probes" };
@@ -40,6 +73,28 @@ static const struct {
     const char *help;
 } FAMILIES[] = { METRIC_TABLE (METRIC_ROW) };
 _Static_assert(COUNT_OF (FAMILIES) == METRIC_FAMILY_COUNT, "a row for every family");
+
+/* Families of the shared set that begin at zero, as upstream's without labels do: so that the first
+   event is an increase to whoever watches. (Actors that are not always there begin their own.) */
+static const metric_id_t FROM_ZERO[] = {
+    METRIC_CONTAINERS_PER_POD_COUNT,
+    METRIC_EVENTED_PLEG_CONNECTION_ERROR_COUNT,
+    METRIC_EVENTED_PLEG_CONNECTION_LATENCY_SECONDS,
+    METRIC_EVENTED_PLEG_CONNECTION_SUCCESS_COUNT,
+    METRIC_LIFECYCLE_HANDLER_HTTP_FALLBACKS_TOTAL,
+    METRIC_ORPHAN_POD_CLEANED_VOLUMES,
+    METRIC_ORPHAN_POD_CLEANED_VOLUMES_ERRORS,
+    METRIC_ORPHANED_RUNTIME_PODS_TOTAL,
+    METRIC_PLEG_RELIST_DURATION_SECONDS,
+    METRIC_PLEG_RELIST_INTERVAL_SECONDS,
+    METRIC_POD_START_DURATION_SECONDS,
+    METRIC_POD_WORKER_START_DURATION_SECONDS,
+    METRIC_SLEEP_ACTION_TERMINATED_EARLY_TOTAL,
+    METRIC_STARTED_PODS_ERRORS_TOTAL,
+    METRIC_STARTED_PODS_TOTAL,
+    METRIC_STARTED_USER_NAMESPACED_PODS_ERRORS_TOTAL,
+    METRIC_STARTED_USER_NAMESPACED_PODS_TOTAL,
+};
 
 metric_page_t
 metric_page_find (const char *name)
@@ -73,7 +128,8 @@ bucket_count (metric_id_t id)
 // ---- sets ----
 
 typedef struct {
-    double value; // of a histogram: the sum
+    double value;     // of a histogram: the sum
+    int64_t until_ns; // 0, or the time up to which the value counts down; INT64_MAX: no end
     int64_t time_ms;
     uint64_t count;
     uint64_t *buckets; // each with what fell into it alone; NULL: no histogram
@@ -114,13 +170,6 @@ metrics_destroy (metrics_t **self_p)
     pthread_mutex_destroy (&self->mutex);
     free (self);
     *self_p = NULL;
-}
-
-metrics_t *
-metrics_shared (void)
-{
-    static metrics_t shared = { .mutex = PTHREAD_MUTEX_INITIALIZER };
-    return &shared;
 }
 
 void
@@ -172,6 +221,23 @@ find_series (metrics_t *self, metric_id_t id, const char *key)
     return series;
 }
 
+static metrics_t shared = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+static void
+begin_at_zero (void)
+{
+    for (size_t i = 0; i < COUNT_OF (FROM_ZERO); i++)
+        find_series (&shared, FROM_ZERO[i], "");
+}
+
+metrics_t *
+metrics_shared (void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once (&once, begin_at_zero);
+    return &shared;
+}
+
 typedef enum { CHANGE_SET, CHANGE_ADD, CHANGE_OBSERVE } change_t;
 
 static void
@@ -210,6 +276,18 @@ void
 metric_add (metric_id_t id, double value, metric_labels_t labels)
 {
     change (metrics_shared(), id, CHANGE_ADD, value, &labels);
+}
+
+void
+metric_count_down (metric_id_t id, int64_t until_ns, metric_labels_t labels)
+{
+    metrics_t *self = metrics_shared();
+    OWNED (free_text) char *key = make_key (id, &labels);
+    pthread_mutex_lock (&self->mutex);
+    series_t *series = find_series (self, id, key);
+    if (series)
+        series->until_ns = until_ns;
+    pthread_mutex_unlock (&self->mutex);
 }
 
 void
@@ -352,11 +430,20 @@ append_sample (text_t *self, metric_id_t id, const char *suffix, const char *key
     append (self, "\n");
 }
 
+static double
+value_of (const series_t *series)
+{
+    if (!series->until_ns)
+        return series->value;
+    return series->until_ns == INT64_MAX ? INFINITY
+                                         : (double) (series->until_ns - clock_now_ns()) / NS_PER_S;
+}
+
 static void
 append_series (text_t *self, metric_id_t id, const char *key, const series_t *series)
 {
     if (!series->buckets) {
-        append_sample (self, id, "", key, NULL, series->value, series->time_ms);
+        append_sample (self, id, "", key, NULL, value_of (series), series->time_ms);
         return;
     }
     uint64_t below = 0;

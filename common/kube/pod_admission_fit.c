@@ -142,6 +142,7 @@ preempt (admission_check_t *self, const resource_amounts_t *lacking)
                      &self->out->victims, &fault)
         == 0) {
         self->out->reason = self->out->message = NULL;
+        self->out->lacking = lacking->items[0].resource;
         return true;
     }
     OWNED (free_text)

@@ -43,6 +43,34 @@ net_dev_parse (const char *text, interface_stats_t *out, size_t room)
     return count;
 }
 
+// ---- all of a network ----
+
+/* The number in column `name` of the two lines that begin with "IpExt:". */
+static bool
+ext_number (const char *names, const char *values, const char *name, int64_t *out)
+{
+    size_t size = strlen (name);
+    while (*names && *names != '\n' && *values && *values != '\n') {
+        size_t column = strcspn (names, " \n");
+        if (column == size && strncmp (names, name, size) == 0)
+            return sscanf (values, "%" SCNd64, out) == 1;
+        names += column + (names[column] == ' ');
+        size_t value = strcspn (values, " \n");
+        values += value + (values[value] == ' ');
+    }
+    return false;
+}
+
+bool
+netstat_parse (const char *text, int64_t *received, int64_t *sent)
+{
+    static const char START[] = "IpExt: ";
+    const char *names = strstr (text, START);
+    const char *values = names ? strstr (names + 1, START) : NULL;
+    return values && ext_number (names, values, "InOctets", received)
+           && ext_number (names, values, "OutOctets", sent);
+}
+
 // ---- memory ----
 
 void

@@ -3,6 +3,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/token_bucket.h"
 #include <czmq.h>
 #include <string.h>
@@ -39,10 +40,12 @@ typedef struct {
     char *method, *path, *content_type, *body;
     api_exchange_t asked; // of its pointers only the functions and the context are good
     int64_t deadline_ms;
-    session_t *session; // NULL: it waits
-    uint64_t request;   // an id of the session's client
+    int64_t asked_ms, sent_ms; // monotonic
+    session_t *session;        // NULL: it waits
+    uint64_t request;          // an id of the session's client
     char *authorization;
     bool is_repeated; // after a 401
+    bool is_counted;  // a stream whose answer has begun
     bool is_ended;    // `ending` is to be told
     fault_t *ending;
 } call_t;
@@ -237,12 +240,71 @@ look_at_sessions (void *state, void *context)
     }
 }
 
+// ---- counting: rest_client_... of /metrics ----
+
+/* "127.0.0.1:6443" of the server's URL. Borrowed; its size in *size_p. */
+static const char *
+host_of (const session_t *session, int *size_p)
+{
+    const char *start = strstr (session->endpoint->server, "://");
+    start = start ? start + strlen ("://") : session->endpoint->server;
+    *size_p = (int) strcspn (start, "/");
+    return start;
+}
+
+static void
+count_result (const call_t *call, const session_t *session, int status)
+{
+    char code[16] = "<error>";
+    int size = 0;
+    const char *start = host_of (session, &size);
+    OWNED (free_text) char *host = text_format ("%.*s", size, start);
+    if (status)
+        snprintf (code, sizeof code, "%d", status);
+    metric_count (METRIC_REST_CLIENT_REQUESTS_TOTAL, LABELS (code, host, call->method));
+}
+
+/* A call has ended. Streams have neither a duration nor a size, as upstream. */
+static void
+count_call (const call_t *call, const session_t *session, const http_response_t *response)
+{
+    int size = 0;
+    const char *start = host_of (session, &size);
+    if (!call->is_counted)
+        count_result (call, session, response ? response->status : 0);
+    if (call->asked.on_body)
+        return;
+    OWNED (free_text) char *host = text_format ("%.*s", size, start);
+    metric_labels_t labels = LABELS (host, call->method);
+    metric_observe (METRIC_REST_CLIENT_REQUEST_DURATION_SECONDS,
+                    (double) (clock_monotonic_ms() - call->sent_ms) / 1000, labels);
+    metric_observe (METRIC_REST_CLIENT_REQUEST_SIZE_BYTES, (double) call->asked.body_size, labels);
+    if (response)
+        metric_observe (METRIC_REST_CLIENT_RESPONSE_SIZE_BYTES, (double) response->body_size,
+                        labels);
+}
+
+/* A call is sent that had to pass the limit on calls per second. */
+static void
+count_wait (const call_t *call, const session_t *session)
+{
+    int size = 0;
+    const char *start = host_of (session, &size);
+    OWNED (free_text) char *host = text_format ("%.*s", size, start);
+    metric_observe (METRIC_REST_CLIENT_RATE_LIMITER_DURATION_SECONDS,
+                    (double) (clock_monotonic_ms() - call->asked_ms) / 1000,
+                    LABELS (host, call->method));
+}
+
 // ---- the request itself ----
 
 static bool
 on_body (void *context, const char *bytes, size_t size)
 {
     call_t *call = context;
+    if (!call->is_counted)
+        count_result (call, call->session, 200); // streams are answers 2xx
+    call->is_counted = true;
     heard (call->session);
     return call->asked.on_body (call->asked.context, bytes, size);
 }
@@ -268,6 +330,7 @@ on_done (void *context, const http_response_t *response, const fault_t *fault)
     session->calls--;
     if (response || !fault || fault->code != FAULT_DEADLINE)
         heard (session);
+    count_call (call, session, response);
     if (session->calls == 0)
         pump_soon (call->owner, 0); // it may be an old one
     if (is_repeated (call, response))
@@ -316,6 +379,9 @@ send_request (call_t *call, session_t *session)
         int64_t left_ms = call->deadline_ms - clock_monotonic_ms();
         request.timeout_ms = left_ms > 1 ? left_ms : 1;
     }
+    call->sent_ms = clock_monotonic_ms();
+    if (!call->asked.is_urgent)
+        count_wait (call, session);
     call->session = session;
     session->calls++;
     if (!session->silent_since_ms)
@@ -499,6 +565,7 @@ api_exchange (api_connection_t *self, const api_exchange_t *asked)
     call_t *call = memory_new (1, sizeof *call);
     call->id = ++self->last_id;
     call->owner = self;
+    call->asked_ms = clock_monotonic_ms();
     call->asked = *asked;
     call->method = text_copy (asked->method ? asked->method : "GET");
     call->path = text_copy (asked->path);

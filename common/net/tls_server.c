@@ -1,6 +1,7 @@
 #include "cubelet/tls_server.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/node_access.h"
 #include "cubelet/tls_library.h"
 #include <string.h>
@@ -326,6 +327,16 @@ user_of (const X509 *certificate, fault_t *fault)
     return user_new (name, &groups, id);
 }
 
+/* How long the certificate is good, for /metrics. */
+static void
+count_certificate (const X509 *certificate)
+{
+    int days = 0, seconds = 0;
+    if (ASN1_TIME_diff (&days, &seconds, NULL, X509_get0_notAfter (certificate)))
+        metric_observe (METRIC_CLIENT_CERTIFICATE_EXPIRATION_SECONDS,
+                        (double) days * 86400 + seconds, NO_LABELS);
+}
+
 tree_t *
 tls_server_user (tls_server_t *self, struct bufferevent *connection, fault_t *fault)
 {
@@ -335,5 +346,6 @@ tls_server_user (tls_server_t *self, struct bufferevent *connection, fault_t *fa
     OWNED (free_certificate) X509 *certificate = SSL_get1_peer_certificate (ssl);
     if (!certificate || verify (self, ssl, certificate, fault) < 0)
         return NULL;
+    count_certificate (certificate);
     return user_of (certificate, fault);
 }

@@ -65,6 +65,10 @@ void metric_count (metric_id_t id, metric_labels_t labels);
 void metric_add (metric_id_t id, double value, metric_labels_t labels);
 void metric_observe (metric_id_t id, double value, metric_labels_t labels);
 
+/* A gauge of the shared set that shows the seconds that are left until a time (ns since 1970),
+   negative afterwards; INT64_MAX: for ever. */
+void metric_count_down (metric_id_t id, int64_t until_ns, metric_labels_t labels);
+
 /* Forgets the series of a family of the shared set that have these labels, where NULL and those
    that are missing fit any: what they were about is gone. */
 void metric_forget (metric_id_t id, metric_labels_t labels);

@@ -16,6 +16,7 @@ typedef struct {
     const char *reason;   // "OutOfcpu"; NULL: admitted
     const char *message;  // without "Pod was rejected: "
     pod_choice_t victims; // admitted, when these of the others are stopped first
+    const char *lacking;  // for want of this resource ("cpu")
 } admission_t;
 
 /* Decides. `demand` is the pod's own, `others` are the demands of the other active pods of the

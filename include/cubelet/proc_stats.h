@@ -16,6 +16,10 @@ typedef struct {
    what others made (veth*, docker*), as cAdvisor leaves them out. Returns how many. */
 size_t net_dev_parse (const char *text, interface_stats_t *out, size_t room);
 
+/* Bytes that all of a network namespace has received and sent, from /proc/PID/net/netstat ("IpExt:"
+   lines, InOctets and OutOctets). False when it does not say. */
+bool netstat_parse (const char *text, int64_t *received, int64_t *sent);
+
 /* /proc/meminfo, in bytes; 0 when it does not say. */
 typedef struct {
     int64_t total, free, available;

@@ -17,7 +17,7 @@
 
 // clang-format off
 #define TLS_FUNCTIONS_CRYPTO(F) \
-F (ASN1_INTEGER_set_uint64) F (ASN1_STRING_to_UTF8) F (ASN1_TIME_set) F (BIO_ctrl) F (BIO_free) F (BIO_new) \
+F (ASN1_INTEGER_set_uint64) F (ASN1_STRING_to_UTF8) F (ASN1_TIME_diff) F (ASN1_TIME_set) F (BIO_ctrl) F (BIO_free) F (BIO_new) \
 F (BIO_new_mem_buf) F (BIO_s_mem) F (CRYPTO_free) F (ERR_clear_error) F (ERR_error_string_n) \
 F (ERR_peek_last_error) F (EVP_PKEY_Q_keygen) F (EVP_PKEY_free) F (EVP_sha256) \
 F (PEM_write_bio_PrivateKey) F (PEM_write_bio_X509) F (X509V3_EXT_conf_nid) F (X509V3_set_ctx) \
@@ -26,7 +26,7 @@ F (X509_NAME_free) F (X509_NAME_get_entry) F (X509_NAME_get_index_by_NID) F (X50
 F (X509_STORE_CTX_free) F (X509_STORE_CTX_get_error) F (X509_STORE_CTX_init) \
 F (X509_STORE_CTX_new) F (X509_STORE_CTX_set_default) F (X509_STORE_free) \
 F (X509_STORE_load_file) F (X509_STORE_new) F (X509_add_ext) F (X509_digest) F (X509_free) \
-F (X509_get_serialNumber) F (X509_get_subject_name) F (X509_getm_notAfter) \
+F (X509_get0_notAfter) F (X509_get_serialNumber) F (X509_get_subject_name) F (X509_getm_notAfter) \
 F (X509_getm_notBefore) F (X509_new) F (X509_set_issuer_name) \
 F (X509_set_pubkey) F (X509_set_subject_name) F (X509_set_version) F (X509_sign) \
 F (X509_verify_cert) F (X509_verify_cert_error_string) \
@@ -76,6 +76,7 @@ int tls_fault (fault_t *fault, fault_code_t code, const char *format, ...)
 #ifndef TLS_LIBRARY_ITSELF
 #define ASN1_INTEGER_set_uint64 tls_library.ASN1_INTEGER_set_uint64_
 #define ASN1_STRING_to_UTF8 tls_library.ASN1_STRING_to_UTF8_
+#define ASN1_TIME_diff tls_library.ASN1_TIME_diff_
 #define ASN1_TIME_set tls_library.ASN1_TIME_set_
 #define BIO_ctrl tls_library.BIO_ctrl_
 #define BIO_free tls_library.BIO_free_
@@ -111,6 +112,7 @@ int tls_fault (fault_t *fault, fault_code_t code, const char *format, ...)
 #define X509_add_ext tls_library.X509_add_ext_
 #define X509_digest tls_library.X509_digest_
 #define X509_free tls_library.X509_free_
+#define X509_get0_notAfter tls_library.X509_get0_notAfter_
 #define X509_get_serialNumber tls_library.X509_get_serialNumber_
 #define X509_get_subject_name tls_library.X509_get_subject_name_
 #define X509_getm_notAfter tls_library.X509_getm_notAfter_

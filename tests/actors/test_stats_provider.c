@@ -76,11 +76,12 @@ put_machine (void)
     put ("proc/meminfo", "MemTotal: 100 kB\nMemFree: 50 kB\n");
     put ("proc/stat", "btime 1000\n");
     put ("root/pods/u1/volumes/kubernetes.io~empty-dir/v/file", "some bytes");
+    put ("root/pods/u1/volumes/kubernetes.io~local-volume/pv-1/file", "some bytes");
 }
 
 typedef struct {
     stage_t *stage;
-    peer_t *runtime, *pods, *client, *other;
+    peer_t *runtime, *pods, *volumes, *client, *other;
 } fixture_t;
 
 static fixture_t
@@ -100,6 +101,7 @@ fixture_new (void)
     fixture_t self = { .stage = stage_new() };
     self.runtime = stage_peer (self.stage, "runtime");
     self.pods = stage_peer (self.stage, "pod-manager");
+    self.volumes = stage_peer (self.stage, "volume-manager");
     self.client = stage_peer (self.stage, "server");
     self.other = stage_peer (self.stage, "eviction-manager");
     stage_actor (self.stage, &stats_provider_class, "stats-provider", &args);
@@ -171,8 +173,12 @@ volumes_are_measured_and_a_missing_answer_leaves_out_a_part (void **state)
     uint64_t id = peer_request_json (self.client, "stats-provider", MSG_STATS_SUMMARY, "{}");
     uint64_t same = peer_request_json (self.other, "stats-provider", MSG_STATS_SUMMARY, "{}");
     tell_runtime (&self, 4); // both ask for the same: asked once
-    OWNED (received_destroy) received_t *list = peer_expect (self.pods, MSG_POD_LIST);
-    peer_reply_json (self.pods, list, "{\"items\": []}");
+    OWNED (received_destroy) received_t *list = peer_expect (self.volumes, MSG_VOLUME_LIST);
+    peer_reply_json (
+        self.volumes, list,
+        "{\"volumes\": [{\"pod_uid\": \"u1\", \"volume\": \"data\", \"name\": \"pv-1\","
+        "\"directory\": \"kubernetes.io~local-volume\", \"claim\": \"mine\","
+        "\"plugin\": \"kubernetes.io/local-volume\", \"mounted\": true}]}");
     OWNED (received_destroy) received_t *reply = peer_expect_reply (self.client, id);
     const node_t *volume = node_item (node_get (first_pod (reply), "volume"), 0);
     assert_string_equal (node_get_text (volume, "name", ""), "v");
@@ -180,6 +186,10 @@ volumes_are_measured_and_a_missing_answer_leaves_out_a_part (void **state)
     assert_true (node_get_int (volume, "usedBytes", 0) > 0);
     assert_int_equal (
         node_get_int (node_get (first_pod (reply), "ephemeral-storage"), "inodesUsed", 0), 2);
+    const node_t *claimed = node_item (node_get (first_pod (reply), "volume"), 1);
+    assert_string_equal (node_get_text (claimed, "name", ""), "data"); // as the pod calls it
+    assert_string_equal (node_get_text (node_get (claimed, "pvcRef"), "name", ""), "mine");
+    assert_true (node_get_int (claimed, "capacityBytes", 0) > 0);
     assert_null (node_get (node_item (node_get (first_pod (reply), "containers"), 0), "rootfs"));
     OWNED (received_destroy) received_t *other = peer_expect_reply (self.other, same);
     assert_true (node_equal (other->body, reply->body));

@@ -1,3 +1,4 @@
+#include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/metrics.h"
 #include <math.h>
@@ -6,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -107,6 +109,32 @@ what_is_gone_is_forgotten (void **state)
 }
 
 static void
+counters_without_labels_begin_at_zero (void **state)
+{
+    (void) state;
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *text = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    assert_non_null (strstr (text, "\nkubelet_started_pods_errors_total 0\n"));
+    assert_non_null (strstr (text, "\nkubelet_pleg_relist_interval_seconds_count 0\n"));
+    assert_null (strstr (text, "kubelet_preemptions")); // it has labels
+}
+
+static void
+a_gauge_counts_down_by_itself (void **state)
+{
+    (void) state;
+    metrics_t *shared = metrics_shared();
+    metric_count_down (METRIC_CERTIFICATE_MANAGER_CLIENT_TTL_SECONDS, INT64_MAX, NO_LABELS);
+    metric_count_down (METRIC_CERTIFICATE_MANAGER_SERVER_TTL_SECONDS,
+                       clock_now_ns() - 90 * NS_PER_S, NO_LABELS);
+    OWNED (free_text) char *text = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    assert_non_null (strstr (text, "\nkubelet_certificate_manager_client_ttl_seconds +Inf\n"));
+    const char *server = strstr (text, "\nkubelet_certificate_manager_server_ttl_seconds ");
+    assert_non_null (server);
+    assert_true (strtod (strchr (server, ' '), NULL) <= -90);
+}
+
+static void
 a_family_does_not_grow_for_ever (void **state)
 {
     (void) state;
@@ -158,6 +186,8 @@ main (void)
         cmocka_unit_test (a_family_has_a_head_and_its_series_in_order),
         cmocka_unit_test (a_histogram_counts_what_is_at_most_its_bounds),
         cmocka_unit_test (what_is_gone_is_forgotten),
+        cmocka_unit_test (counters_without_labels_begin_at_zero),
+        cmocka_unit_test (a_gauge_counts_down_by_itself),
         cmocka_unit_test (a_family_does_not_grow_for_ever),
         cmocka_unit_test (threads_count_together),
         cmocka_unit_test (pages_have_names),

@@ -113,10 +113,30 @@ a_process (void **state)
     assert_false (process_stat_parse ("42 (a) S 1", &stat));
 }
 
+static void
+the_traffic_of_a_network (void **state)
+{
+    (void) state;
+    int64_t received = -1, sent = -1;
+    assert_true (netstat_parse ("TcpExt: A InOctets\nTcpExt: 1 2\n"
+                                "IpExt: InNoRoutes InOctets OutOctets InMcastOctets\n"
+                                "IpExt: 0 160856394 134405 7\n",
+                                &received, &sent));
+    assert_int_equal (received, 160856394);
+    assert_int_equal (sent, 134405);
+    static const char *const BAD[] = { "", "IpExt: InOctets OutOctets\n",
+                                       "IpExt: InOctets OutOctets\nIpExt: 1\n",
+                                       "IpExt: InOctets\nIpExt: 1\n",
+                                       "IpExt: InOctets OutOctets\nIpExt: 1 x\n" };
+    for (size_t i = 0; i < COUNT_OF (BAD); i++)
+        assert_false (netstat_parse (BAD[i], &received, &sent));
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test (the_traffic_of_a_network),
         cmocka_unit_test (interfaces_but_not_the_hosts_ends_of_others),
         cmocka_unit_test (memory_of_the_machine),
         cmocka_unit_test (single_numbers),
