@@ -123,11 +123,29 @@ is_called_off (worker_t *self, start_t *start)
 
 // ---- image ----
 
+typedef struct {
+    char container[NAME_MAX_BYTES];
+    uint32_t hash; // of the definition the image was asked for
+} image_key_t;
+
+/* The pod was changed while the image was on its way: another one may be needed now. */
+static bool
+is_of_old_definition (const worker_t *self, const image_key_t *key)
+{
+    const container_t *container = pod_container (&self->pod, key->container);
+    return !container || container_hash (container) != key->hash;
+}
+
 static void
 on_image (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
     worker_t *self = state;
-    const start_key_t *key = context;
+    const image_key_t *key = context;
+    if (is_of_old_definition (self, key)) {
+        pod_local_set_step (self->local, key->container, STEP_IDLE);
+        worker_step (self);
+        return;
+    }
     if (!fault) {
         count_image (self, node_get_bool (reply->body, "pulled", false));
         node_set (self->images, tree_root (self->images), key->container,
@@ -194,7 +212,8 @@ image_ensure (worker_t *self, const pod_action_t *action)
         node_set (tree, &body, "sandbox_config", config);
     if (node_count (self->pod.spec.image_pull_secrets))
         node_set (tree, &body, "secrets", pull_secrets (self, tree));
-    start_key_t key = key_of (container->name);
+    image_key_t key = { .hash = container_hash (container) };
+    snprintf (key.container, sizeof key.container, "%s", container->name);
     count_image_asked (self);
     actor_request (self->actor, "image-puller", MSG_IMAGE_ENSURE, &body, IMAGE_DEADLINE_MS,
                    on_image, &key, sizeof key);

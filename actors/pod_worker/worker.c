@@ -201,8 +201,8 @@ worker_step_later (worker_t *self, int64_t delay_ms)
 
 // ---- messages ----
 
-/* True when the pod differs in nothing that a volume could show or need: an API server sends the
-   pod again for every status that it gets. */
+/* True when the pod differs in nothing that a volume or a container could show or need: an API
+   server sends the pod again for every status that it gets. */
 static bool
 is_only_status (const node_t *before, const node_t *after)
 {
@@ -238,6 +238,8 @@ take_pod (worker_t *self, const node_t *node, fault_t *fault)
         return fault_wrap (fault, "the pod");
     }
     bool is_resized = before && has_other_resources (before, node);
+    if (before && is_relevant)
+        pod_local_pod_changed (self->local, &self->pod, &pod);
     tree_destroy (&self->pod_tree);
     self->pod_tree = tree;
     self->pod = pod;

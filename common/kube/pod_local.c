@@ -1,5 +1,6 @@
 #include "cubelet/pod_local.h"
 #include "cubelet/clock.h"
+#include "cubelet/container_hash.h"
 #include "cubelet/memory.h"
 #include "cubelet/pod_plan.h"
 #include <string.h>
@@ -532,6 +533,25 @@ pod_local_synced (pod_local_t *self)
 {
     for (size_t i = 0; i < self->container_count; i++)
         self->containers[i]->held_until = 0;
+}
+
+static bool
+is_same_image (const container_t *before, const container_t *after)
+{
+    return before && after && container_hash (before) == container_hash (after);
+}
+
+void
+pod_local_pod_changed (pod_local_t *self, const pod_t *before, const pod_t *after)
+{
+    self->sandbox_retry_at = 0;
+    for (size_t i = 0; i < self->container_count; i++) {
+        container_local_t *entry = self->containers[i];
+        entry->retry_at = 0;
+        if (!is_same_image (pod_container (before, entry->name),
+                            pod_container (after, entry->name)))
+            entry->has_image = false;
+    }
 }
 
 void

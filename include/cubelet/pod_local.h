@@ -159,6 +159,10 @@ void pod_local_set_termination_message (pod_local_t *self, const char *id, const
 /* The worker was told to look at the pod again: what was held for the next sync is shown now. */
 void pod_local_synced (pod_local_t *self);
 
+/* The pod object changed from `before` to `after`: what failed may go well now, so it is tried at
+   once; another image has to be ensured anew. */
+void pod_local_pod_changed (pod_local_t *self, const pod_t *before, const pod_t *after);
+
 /* Why the last start failed, as it is to be shown at `now`: reason and message, both NULL when
    there is nothing to show. */
 void pod_local_failure (const container_local_t *entry, int64_t now, const char **reason_p,

@@ -284,6 +284,31 @@ an_image_that_cannot_be_pulled_waits_with_the_pullers_reason (void **state)
     expect_waiting (scene, "ErrImagePull", "not found");
 }
 
+#define OTHER_IMAGE                                                                                \
+    "\"enableServiceLinks\": true, "                                                               \
+    "\"containers\": [{\"name\": \"main\", \"image\": \"j\", \"imagePullPolicy\": \"Always\"}]"
+
+static void
+an_image_that_came_for_an_older_pod_is_not_used (void **state)
+{
+    scene_t *scene = *state;
+    sync_pod (scene, POD (ONE_CONTAINER), STAY);
+    serve_empty_listing (scene);
+    serve_preparations (scene);
+    serve_sandbox (scene);
+    OWNED (received_destroy) received_t *old = peer_expect (scene->images, MSG_IMAGE_ENSURE);
+    // From the same peer as the answer: so it comes first.
+    peer_send_json (scene->images, WORKER, MSG_POD_SYNC, "{\"pod\": " POD (OTHER_IMAGE) "}");
+    peer_reply_json (scene->images, old, "{\"image_ref\": \"sha256:1\"}");
+    OWNED (received_destroy)
+    received_t *image = answer (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:2\"}");
+    assert_string_equal (node_get_text (image->body, "image", ""), "j");
+    OWNED (received_destroy)
+    received_t *created = serve_create (scene, "c1");
+    const node_t *asked = node_at (created->body, "config", "image", NULL);
+    assert_string_equal (node_get_text (asked, "image", ""), "sha256:2");
+}
+
 static void
 volumes_that_fail_are_tried_again (void **state)
 {
@@ -453,6 +478,7 @@ main (void)
         TEST (after_a_lost_answer_the_worker_has_the_runtime_listed),
         TEST (a_container_that_cannot_be_created_waits),
         TEST (an_image_that_cannot_be_pulled_waits_with_the_pullers_reason),
+        TEST (an_image_that_came_for_an_older_pod_is_not_used),
         TEST (volumes_that_fail_are_tried_again),
         TEST (a_stop_that_fails_for_a_moment_is_tried_again),
         TEST (a_pod_told_to_go_before_anything_started_makes_nothing),

@@ -392,6 +392,17 @@ do_delete (world_t *self, const statement_t *s)
 }
 
 static void
+do_changed (world_t *self, const statement_t *s)
+{
+    pod_t before = self->pod;
+    container_t first = before.spec.containers.items[0];
+    if (s->count > 1)
+        first.image = s->words[1];
+    before.spec.containers = (container_list_t){ .items = &first, .count = 1 };
+    pod_local_pod_changed (self->local, &before, &self->pod);
+}
+
+static void
 do_status (world_t *self, const statement_t *s)
 {
     tree_destroy (&self->status);
@@ -428,6 +439,7 @@ static const struct {
     { "stopped-sandbox", do_stopped_sandbox },
     { "creating-sandbox", do_creating_sandbox },
     { "sandbox-retry", do_sandbox_retry },
+    { "changed", do_changed },
     { "unprepared", do_unprepared },
     { "terminate", do_terminate },
     { "terminating", do_terminating },

@@ -21,6 +21,7 @@
      stopping ID | stopped ID | removing ID | stop-sandbox ID | stopped-sandbox ID
      stop-retry ID S
      creating-sandbox | sandbox-retry S
+     changed [IMAGE]             the pod was, from one whose first container had that image
      unprepared
      terminate [grace N] [reason R] [message M] [gone]
      terminating | finishing

@@ -68,6 +68,26 @@ ended_containers_restart_by_policy (void **state)
     world_check_plans (RESTARTS, COUNT_OF (RESTARTS));
 }
 
+/* A start that failed twice: the second one waits. */
+#define FAILED "sandbox s ready; failed main X no; failed main X no retry 110;"
+
+static const world_row_t CHANGES[] = {
+    { "a start that failed waits", NULL, FAILED, "wake 110" },
+    { "with a changed pod it is tried at once", NULL, FAILED "changed", "ensure-image(main)" },
+    { "an image that is there is not asked for again", NULL, UP "changed", "start(main -1)" },
+    { "another image is", NULL, UP "changed old", "ensure-image(main)" },
+    { "a sandbox that failed waits", NULL, "sandbox-retry 110", "ensure-image(main) wake 110" },
+    { "with a changed pod it is tried at once as well", NULL, "sandbox-retry 110; changed",
+      "create-sandbox(0) ensure-image(main)" },
+};
+
+static void
+a_changed_pod_does_not_wait (void **state)
+{
+    (void) state;
+    world_check_plans (CHANGES, COUNT_OF (CHANGES));
+}
+
 static const world_row_t KILLS[] = {
     { "another image: killed and restarted", ALWAYS, UP "main m running hash 1",
       "kill(m 30 restart: Container main definition changed, will be restarted) stop(m 30)" },
@@ -138,6 +158,7 @@ main (void)
 {
     const struct CMUnitTest TESTS[] = {
         cmocka_unit_test (ended_containers_restart_by_policy),
+        cmocka_unit_test (a_changed_pod_does_not_wait),
         cmocka_unit_test (running_containers_are_killed_for_a_reason_only),
     };
     return cmocka_run_group_tests (TESTS, NULL, NULL);
