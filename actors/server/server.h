@@ -52,6 +52,7 @@ typedef struct {
     int64_t streaming_idle_ms;
     const char *configz; // JSON
     const char *root_dir;
+    const char *system_log_dir; // of /logs; not given: /var/log
 } server_settings_t;
 
 /* `args` has to live as long as the settings. 0, or -1 with FAULT_INVALID. */

@@ -18,10 +18,11 @@ RECORD_TYPE (SETTINGS, server_settings_t, SETTING (node_name, TEXT), SETTING (ho
              SETTING (debug_flags_handler, BOOL), SETTING (system_log_handler, BOOL),
              SETTING (split_log_streams, BOOL), SETTING (statusz, BOOL), SETTING (flagz, BOOL),
              SETTING (checkpoint, BOOL), SETTING (streaming_idle_ms, INT), SETTING (configz, TEXT),
-             SETTING (root_dir, TEXT));
+             SETTING (root_dir, TEXT), SETTING (system_log_dir, TEXT));
 
 int
 server_settings_read (const node_t *args, tree_t *tree, server_settings_t *out, fault_t *fault)
 {
+    out->system_log_dir = "/var/log";
     return record_decode (&SETTINGS, args, tree, RECORD_LENIENT, out, fault);
 }

@@ -379,6 +379,23 @@ free_uri (struct evhttp_uri **uri_p)
         evhttp_uri_free (*uri_p);
 }
 
+/* Without the URL: whoever knows its path may use the stream. */
+static void
+refuse_url (exchange_t *exchange, const struct evhttp_uri *uri)
+{
+    const char *scheme = uri ? evhttp_uri_get_scheme (uri) : NULL;
+    const char *host = uri ? evhttp_uri_get_host (uri) : NULL;
+    OWNED (free_text) char *address = host ? go_host_port (host, evhttp_uri_get_port (uri)) : NULL;
+    const char *text = "the runtime's streaming URL is not http://ADDRESS:PORT/...";
+    if (scheme && strcasecmp (scheme, "https") == 0)
+        text = "the runtime's streaming server speaks https, which is not supported here: let it "
+               "speak http on a loopback address (containerd: enable_tls_streaming = false, "
+               "CRI-O: stream_enable_tls = false)";
+    LOG_ERROR ("Stream cannot be opened path=%s address=%s err=%s", exchange_path (exchange),
+               address ? address : "", text);
+    exchange_error (exchange, HTTP_INTERNAL, text);
+}
+
 void
 stream_proxy_begin (exchange_t *exchange, const char *url)
 {
@@ -387,10 +404,7 @@ stream_proxy_begin (exchange_t *exchange, const char *url)
     socklen_t size = uri ? address_of (uri, &address) : 0;
     const char *scheme = uri ? evhttp_uri_get_scheme (uri) : NULL;
     if (!size || !scheme || strcmp (scheme, "http") != 0) {
-        OWNED (free_text)
-        char *text =
-            text_format ("the runtime's streaming URL %s is not http://ADDRESS:PORT/...", url);
-        exchange_error (exchange, HTTP_INTERNAL, text);
+        refuse_url (exchange, uri);
         return;
     }
     proxy_t *proxy = memory_new (1, sizeof *proxy);

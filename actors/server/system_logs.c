@@ -11,16 +11,15 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define ROOT "/var/log"
 #define ENTRIES_MAX 10000
 
 /* Where an open file really is: a symbolic link may lead out of the directory (one that a pod with
    a hostPath has put there), and is followed by nobody's leave. */
 static bool
-is_below_root (int fd)
+is_below (const char *directory, int fd)
 {
     char link[64], path[PATH_MAX];
-    OWNED (free_text) char *root = realpath (ROOT, NULL); // it may be a link itself
+    OWNED (free_text) char *root = realpath (directory, NULL); // it may be a link itself
     snprintf (link, sizeof link, "/proc/self/fd/%d", fd);
     ssize_t size = readlink (link, path, sizeof path - 1);
     if (size <= 0 || !root)
@@ -172,9 +171,10 @@ serve_system_logs (exchange_t *exchange)
         exchange_error (exchange, HTTP_BADREQUEST, "invalid URL path");
         return;
     }
-    OWNED (free_text) char *full = text_format ("%s/%s", ROOT, name);
+    const char *root = exchange->server->settings.system_log_dir;
+    OWNED (free_text) char *full = text_format ("%s/%s", root, name);
     OWNED (close_fd) int fd = open (full, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0 || !is_below_root (fd))
+    if (fd < 0 || !is_below (root, fd))
         exchange_error (exchange, fd < 0 && errno == EACCES ? 403 : HTTP_NOTFOUND,
                         "404 page not found");
     else

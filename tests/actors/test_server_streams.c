@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 // cmocka wants these before it
 #include "cubelet/actors.h"
@@ -25,6 +26,7 @@ typedef struct {
     stage_t *stage;
     peer_t *manager, *runtime;
     char *path;    // of the server's socket
+    char *place;   // a directory: the agent's own, with one of logs
     int streaming; // listens as the runtime's streaming server
     int streaming_port;
 } scene_t;
@@ -38,6 +40,11 @@ start_server (scene_t *scene, int64_t idle_ms)
     node_set_text (tree, &args, "socket_path", scene->path);
     node_set_bool (tree, &args, "debugging_handlers", true);
     node_set_int (tree, &args, "streaming_idle_ms", idle_ms);
+    node_set_bool (tree, &args, "checkpoint", true);
+    node_set_bool (tree, &args, "system_log_handler", true);
+    node_set_text (tree, &args, "root_dir", scene->place);
+    OWNED (free_text) char *logs = text_format ("%s/logs", scene->place);
+    node_set_text (tree, &args, "system_log_dir", logs);
     stage_actor (scene->stage, &server_class, "server", &args);
 }
 
@@ -51,7 +58,10 @@ set_up (void **state)
     scene->stage = stage_new();
     scene->manager = stage_peer (scene->stage, "pod-manager");
     scene->runtime = stage_peer (scene->stage, "runtime");
-    scene->path = text_format ("/tmp/cubelet-streams-%d.sock", (int) getpid());
+    char place[] = "/tmp/cubelet-streams-XXXXXX";
+    assert_non_null (mkdtemp (place));
+    scene->place = text_copy (place);
+    scene->path = text_format ("%s/api.sock", place);
     scene->streaming = socket (AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal (bind (scene->streaming, (struct sockaddr *) &address, sizeof address), 0);
     assert_int_equal (listen (scene->streaming, 8), 0);
@@ -67,10 +77,12 @@ tear_down (void **state)
     scene_t *scene = *state;
     stage_destroy (&scene->stage);
     close (scene->streaming);
-    unlink (scene->path);
+    OWNED (free_text) char *remove = text_format ("rm -rf %s", scene->place);
+    int rc = system (remove);
     free (scene->path);
+    free (scene->place);
     free (scene);
-    return 0;
+    return rc;
 }
 
 // ---- both ends ----
@@ -188,7 +200,7 @@ open_exec (const scene_t *scene, int *client, int *runtime)
 {
     *client = connect_client (scene);
     send_text (*client, "POST /exec/default/web/main?command=ls&command=-l&output=1 HTTP/1.1\r\n"
-                        "Host: x\r\n" UPGRADE "\r\n");
+                        "Host: x\r\nContent-Length: 0\r\nX-Kept: yes\r\n" UPGRADE "\r\n");
     answer_pod (scene);
     answer_containers (scene, RUNNING);
     OWNED (received_destroy)
@@ -198,7 +210,11 @@ open_exec (const scene_t *scene, int *client, int *runtime)
     OWNED (free_text) char *head = read_head (*runtime);
     assert_int_equal (strncmp (head, "POST /exec/TOKEN?x=1 HTTP/1.1\r\n", 31), 0);
     assert_non_null (strstr (head, "Upgrade: SPDY/3.1\r\n"));
+    assert_non_null (strstr (head, "X-Kept: yes\r\n"));
     assert_null (strstr (head, "secret"));
+    assert_null (strstr (head, "Host: x\r\n"));
+    // it would take the first bytes of the stream for the body
+    assert_null (strcasestr (head, "Content-Length"));
     send_text (*runtime, AGREED "first");
     expect_text (*client, AGREED "first");
 }
@@ -353,6 +369,40 @@ a_runtime_that_cannot_be_reached_is_an_error (void **state)
 }
 
 static const struct {
+    const char *url, *said;
+} URLS[] = {
+    { "https://127.0.0.1:1/exec/TOKEN", "enable_tls_streaming = false" },
+    { "http:///exec/TOKEN", "is not http://ADDRESS:PORT/" },
+    { "http://some.name:1/exec/TOKEN", "is not http://ADDRESS:PORT/" },
+    { "TOKEN", "is not http://ADDRESS:PORT/" },
+};
+
+static void
+urls_that_cannot_be_used_are_told_without_their_secret (void **state)
+{
+    scene_t *scene = *state;
+    start_server (scene, 0);
+    for (size_t i = 0; i < COUNT_OF (URLS); i++) {
+        int client = connect_client (scene);
+        send_text (client, "POST /exec/default/web/main?output=1 HTTP/1.1\r\nHost: x\r\n"
+                           "Upgrade: SPDY/3.1\r\nConnection: Upgrade, close\r\n\r\n");
+        answer_pod (scene);
+        answer_containers (scene, RUNNING);
+        OWNED (received_destroy) received_t *call = peer_expect (scene->runtime, MSG_CRI_EXEC);
+        OWNED (free_text) char *json = text_format ("{\"url\": \"%s\"}", URLS[i].url);
+        peer_reply_json (scene->runtime, call, json);
+        OWNED (free_text) char *head = read_head (client);
+        assert_int_equal (strncmp (head, "HTTP/1.1 500", 12), 0);
+        char body[TEXT_MAX] = "";
+        assert_true (is_readable (client, PEER_DEADLINE_MS));
+        assert_true (recv (client, body, sizeof body - 1, 0) > 0);
+        assert_non_null (strstr (body, URLS[i].said));
+        assert_null (strstr (body, "TOKEN"));
+        close (client);
+    }
+}
+
+static const struct {
     fault_code_t code;
     const char *status;
 } FAULTS[] = {
@@ -399,6 +449,87 @@ the_newest_sandbox_is_forwarded_to (void **state)
     assert_string_equal (node_get_text (call->body, "pod_sandbox_id", ""), "s3");
     assert_int_equal (node_as_int (node_item (node_get (call->body, "port"), 1), 0), 81);
     close (client);
+}
+
+// ---- checkpoints ----
+
+static void
+a_checkpoint_names_its_file (void **state)
+{
+    scene_t *scene = *state;
+    start_server (scene, 0);
+    int client = connect_client (scene);
+    send_text (client, "POST /checkpoint/default/web/main?timeout=7 HTTP/1.0\r\n\r\n");
+    answer_pod (scene);
+    answer_containers (scene, RUNNING);
+    OWNED (received_destroy)
+    received_t *call = peer_expect (scene->runtime, MSG_CRI_CHECKPOINT_CONTAINER);
+    assert_string_equal (node_get_text (call->body, "container_id", ""), "c1");
+    assert_int_equal (node_get_int (call->body, "timeout", 0), 7);
+    const char *file = node_get_text (call->body, "location", "");
+    OWNED (free_text)
+    char *start = text_format ("%s/checkpoints/checkpoint-web_default-main-20", scene->place);
+    assert_int_equal (strncmp (file, start, strlen (start)), 0);
+    assert_string_equal (file + strlen (file) - strlen ("Z.tar"), "Z.tar");
+    OWNED (free_text) char *directory = text_format ("%s/checkpoints", scene->place);
+    struct stat found;
+    assert_int_equal (stat (directory, &found), 0);
+    assert_int_equal (found.st_mode & 0777, 0700); // memory of containers will lie there
+    peer_reply_json (scene->runtime, call, "{}");
+    OWNED (free_text) char *head = read_head (client);
+    assert_int_equal (strncmp (head, "HTTP/1.0 200", 12), 0);
+    assert_non_null (strstr (head, "Content-Type: application/json\r\n"));
+    OWNED (free_text) char *body = text_format ("{\"items\":[\"%s\"]}", file);
+    expect_text (client, body);
+    expect_end (client);
+    close (client);
+}
+
+// ---- files of the node ----
+
+static void
+in_place (const scene_t *scene, const char *command)
+{
+    OWNED (free_text) char *line = text_format ("cd %s && %s", scene->place, command);
+    assert_int_equal (system (line), 0);
+}
+
+static const struct {
+    const char *path, *status, *body;
+} SYSTEM_LOGS[] = {
+    { "/logs/sub/plain", "200", "inside\n" },
+    { "/logs/link-inside", "200", "inside\n" },
+    { "/logs/link-outside", "404", "404 page not found\n" },
+    { "/logs/link-beside", "404", "404 page not found\n" },
+    { "/logs/outside-dir/secret", "404", "404 page not found\n" },
+    { "/logs/../secret", "400", "invalid URL path\n" },
+    { "/logs/sub/%2e%2e/%2e%2e/secret", "400", "invalid URL path\n" },
+};
+
+/* The directory of logs is a link itself, as /var/log is on some systems. */
+static void
+logs_are_followed_within_their_directory_only (void **state)
+{
+    scene_t *scene = *state;
+    in_place (scene, "mkdir -p real/sub real-too outside && ln -s real logs && "
+                     "echo inside > real/sub/plain && echo secret > secret && "
+                     "echo secret > outside/secret && echo secret > real-too/secret && "
+                     "ln -s sub/plain real/link-inside && ln -s ../secret real/link-outside && "
+                     "ln -s ../real-too/secret real/link-beside && "
+                     "ln -s ../outside real/outside-dir");
+    start_server (scene, 0);
+    for (size_t i = 0; i < COUNT_OF (SYSTEM_LOGS); i++) {
+        int client = connect_client (scene);
+        OWNED (free_text)
+        char *request = text_format ("GET %s HTTP/1.0\r\n\r\n", SYSTEM_LOGS[i].path);
+        send_text (client, request);
+        OWNED (free_text) char *head = read_head (client);
+        if (strncmp (head + strlen ("HTTP/1.x "), SYSTEM_LOGS[i].status, 3) != 0)
+            fail_msg ("%s: %s", SYSTEM_LOGS[i].path, head);
+        expect_text (client, SYSTEM_LOGS[i].body);
+        expect_end (client);
+        close (client);
+    }
 }
 
 // ---- logs ----
@@ -477,8 +608,11 @@ main (void)
         TEST (who_does_not_read_holds_the_sender),
         TEST (a_refusal_of_the_runtime_passes),
         TEST (a_runtime_that_cannot_be_reached_is_an_error),
+        TEST (urls_that_cannot_be_used_are_told_without_their_secret),
         TEST (faults_of_the_runtime_have_a_status),
         TEST (the_newest_sandbox_is_forwarded_to),
+        TEST (a_checkpoint_names_its_file),
+        TEST (logs_are_followed_within_their_directory_only),
         TEST (a_log_is_followed_until_its_container_ends),
         TEST (a_log_that_is_gone_says_so),
     };

@@ -3,8 +3,10 @@
 #include "cubelet/duration.h"
 #include "cubelet/memory.h"
 #include "helper_peer.h"
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -74,6 +76,53 @@ expect_fault (fixture_t *self, uint64_t id, const char *text)
 {
     OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
     assert_string_equal (reply->envelope.fault_text ? reply->envelope.fault_text : "", text);
+}
+
+// ---- what is left in freed memory ----
+
+#define SECRET "a-secret-of-a-length-that-nothing-else-has"
+
+static atomic_int freed_secrets;       // blocks that were freed with a secret at their beginning
+static _Thread_local bool is_the_peer; // which writes the answer and may leave what it likes
+
+#if defined __SANITIZE_ADDRESS__ || defined __SANITIZE_THREAD__
+#define LOOKS_AT_FREE false // their own free is needed
+#else
+#define LOOKS_AT_FREE true
+
+void __libc_free (void *block);
+
+/* In place of libc's, in all of this program. */
+void
+free (void *block)
+{
+    if (block && !is_the_peer && malloc_usable_size (block) >= strlen (SECRET)
+        && memcmp (block, SECRET, strlen (SECRET)) == 0)
+        atomic_fetch_add (&freed_secrets, 1);
+    __libc_free (block);
+}
+#endif
+
+static void
+tokens_are_wiped_when_they_are_replaced_or_forgotten (void **state)
+{
+    (void) state;
+    if (!LOOKS_AT_FREE)
+        skip();
+    OWNED (free_text) char *proof = text_copy (SECRET);
+    free_text (&proof);
+    assert_int_equal (freed_secrets, 1);
+    is_the_peer = true;
+    fixture_t self = fixture_new();
+    uint64_t id = ask (&self, "");
+    give_token (&self, SECRET "-1", 600); // due for its replacement at once
+    expect_token (&self, id, SECRET "-1");
+    id = ask (&self, "");
+    give_token (&self, SECRET "-2", 600);
+    expect_token (&self, id, SECRET "-2");
+    stage_destroy (&self.stage);
+    is_the_peer = false;
+    assert_int_equal (freed_secrets, 1);
 }
 
 static void
@@ -157,6 +206,7 @@ main (void)
         cmocka_unit_test (an_old_token_is_replaced_or_serves_until_it_expires),
         cmocka_unit_test (a_refusal_is_told_in_the_servers_words),
         cmocka_unit_test (the_tokens_of_a_worker_that_ended_are_forgotten),
+        cmocka_unit_test (tokens_are_wiped_when_they_are_replaced_or_forgotten),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }
