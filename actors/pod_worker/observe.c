@@ -164,10 +164,9 @@ observe_listing (worker_t *self, const node_t *body)
 }
 
 void
-observe_lost_answer (worker_t *self, const fault_t *fault)
+observe_after_failure (worker_t *self)
 {
-    if (fault->code == FAULT_UNAVAILABLE || fault->code == FAULT_DEADLINE)
-        actor_send (self->actor, "runtime-watcher", MSG_POD_RELIST, NULL);
+    actor_send (self->actor, "runtime-watcher", MSG_POD_RELIST, NULL);
 }
 
 // ---- the first listing ----

@@ -102,7 +102,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
     self->changed_at = clock_now_ns();
     count_sandbox_call (self, fault != NULL);
     if (fault) {
-        observe_lost_answer (self, fault);
+        observe_after_failure (self);
         create_failed (self, fault, true);
         return;
     }

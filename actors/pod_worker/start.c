@@ -375,7 +375,7 @@ on_created (void *state, const message_t *reply, const fault_t *fault, void *con
         return;
     self->changed_at = clock_now_ns();
     if (fault) {
-        observe_lost_answer (self, fault);
+        observe_after_failure (self);
         start_failed (self, start, "CreateContainerError", fault);
         return;
     }

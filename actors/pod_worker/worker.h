@@ -144,10 +144,10 @@ void log_link_new (const worker_t *self, const container_seen_t *container);
 /* Asks the runtime for everything of this pod; the worker plans nothing until it knows. */
 void observe_begin (worker_t *self);
 
-/* After a call that may have been carried out though it failed: has the runtime listed at once,
-   since what is not known would be made a second time, which the runtime refuses ("name is
-   reserved"). */
-void observe_lost_answer (worker_t *self, const fault_t *fault);
+/* After a call that failed, but may have made something, or found what an earlier one made whose
+   answer was lost: has the runtime listed at once. What is not known would be made a second time,
+   which the runtime refuses ("name is reserved"). */
+void observe_after_failure (worker_t *self);
 
 /* Takes a POD_RUNTIME. */
 void observe_listing (worker_t *self, const node_t *body);

@@ -38,7 +38,7 @@ M(POD_FORGET, "pod.forget", "pod-manager", "status-reporter", "uid:text", "-", "
 M(MIRROR_ORPHAN, "mirror.orphan", "pod-manager", "status-reporter", "namespace:text name:text uid:text", "-", "a mirror pod without a static pod: delete it") \
 M(POD_KNOWN, "pod.known", "garbage-collector", "pod-manager", "", "ready:bool uids:list", "every pod that is not wholly gone; ready: all sources have said what they have") \
 M(POD_ORPHAN, "pod.orphan", "runtime-watcher", "pod-manager", "uid:text namespace:text name:text", "-", "the runtime has a pod whose worker does not exist") \
-M(POD_RELIST, "pod.relist", "pod-worker/*", "runtime-watcher", "", "-", "a call's answer was lost: tell me what a listing shows that begins from now on") \
+M(POD_RELIST, "pod.relist", "pod-worker/*", "runtime-watcher", "", "-", "a call failed, and what it made is not known: tell me what a listing shows that begins from now on") \
 M(POD_RUNTIME, "pod.runtime", "runtime-watcher", "pod-worker/*", "listed_at:int sandboxes:list containers:list", "-", "what the runtime lists of the pod (CRI PodSandbox and Container), after a change") \
 M(RUNTIME_STATE, "runtime.state", "runtime", "*", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list? features:map?", "-", "the runtime came, went or changed its conditions") \
 M(RUNTIME_STATE_GET, "runtime.state.get", "*", "runtime", "", "up:bool ready:bool? network_ready:bool? reason:text? name:text? version:text? cgroup_driver:text? streams_events:bool? handlers:list? features:map?", "the same, on demand") \
