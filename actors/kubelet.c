@@ -129,6 +129,7 @@ prepare_offline (const kubelet_options_t *options, launch_t *launch, fault_t *fa
     checkpoint_dir_t *opened = checkpoint_dir_new (path, key, fault);
     if (!opened)
         return fault_wrap (fault, "--offline-autonomy");
+    checkpoint_dir_tidy (opened); // no actor writes yet
     checkpoint_dir_destroy (&opened);
     launch->checkpoint_dir = tree_text (options->tree, path, strlen (path));
     launch->offline_key_file = tree_text (options->tree, key, strlen (key));

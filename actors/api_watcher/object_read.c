@@ -20,7 +20,7 @@ struct object_read {
 
     uint64_t exchange; // under way
     bool is_awaited;   // a pod waits for its end
-    uint64_t retry_timer;
+    uint64_t retry_timer, kept_timer;
     int64_t asked_ms; // first, monotonic
 
     object_known_t known;
@@ -110,6 +110,17 @@ take_kept (object_read_t *self)
     if (claim)
         take (self, tree_copy (claim), volume ? tree_copy (volume) : NULL, NULL);
     return claim != NULL;
+}
+
+/* The API server is known to be away: one that hangs would be waited for until the deadline. */
+static void
+kept_due (void *state, void *context)
+{
+    (void) state;
+    object_read_t *self = context;
+    self->kept_timer = 0;
+    if (!self->is_told)
+        (void) take_kept (self); // nothing is kept: the reading's end tells
 }
 
 /* Nothing has changed, as far as anybody can tell. */
@@ -273,6 +284,8 @@ start_reading (object_read_t *self, bool is_cached)
     actor_timer_cancel (self->options.watcher->actor, &self->retry_timer);
     if (self->asked_ms == 0)
         self->asked_ms = clock_monotonic_ms();
+    if (!self->is_told && !self->kept_timer && keeper_counts (self->options.watcher->keeper))
+        self->kept_timer = actor_timer (self->options.watcher->actor, 0, kept_due, self);
     get (self, path, on_object);
 }
 
@@ -296,6 +309,7 @@ object_read_destroy (object_read_t **self_p)
         return;
     api_exchange_cancel (self->options.watcher->connection, self->exchange);
     actor_timer_cancel (self->options.watcher->actor, &self->retry_timer);
+    actor_timer_cancel (self->options.watcher->actor, &self->kept_timer);
     tree_destroy (&self->incoming);
     tree_destroy (&self->object);
     tree_destroy (&self->volume);

@@ -405,6 +405,14 @@ good_for_ms (const renewal_t *self)
         return 0;
     }
     show_end (self, facts.not_after_ns);
+    if (facts.not_after_ns < clock_now_ns()) {
+        char until[TIME_TEXT_MAX];
+        LOG_ERROR (
+            "The certificate has expired; the agent goes on, and asks for another one use=%s "
+            "since=%s",
+            about (self), time_text (facts.not_after_ns, until));
+        return 0;
+    }
     if (strcmp (facts.common_name, self->name) != 0 || !facts.has_names)
         return 0;
     int64_t at = certificate_replaced_at (facts.not_before_ns, facts.not_after_ns, self->chance);

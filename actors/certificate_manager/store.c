@@ -72,7 +72,9 @@ store_put (certificate_store_t *self, const char *pem, int64_t now_ns, fault_t *
     if (file_make_parents (path, 0750, fault) < 0
         || file_write (path, pem, strlen (pem), 0600, fault) < 0)
         return -1;
-    return file_link (self->current, path, fault);
+    if (file_link (self->current, path, fault) < 0)
+        return -1;
+    return file_sync_directory (path, fault); // nobody has the key a second time
 }
 
 char *

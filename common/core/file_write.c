@@ -40,6 +40,20 @@ file_write (const char *path, const char *bytes, size_t size, mode_t mode, fault
 }
 
 int
+file_sync_directory (const char *path, fault_t *fault)
+{
+    const char *slash = strrchr (path, '/');
+    OWNED (free_text)
+    char *directory =
+        slash ? text_format ("%.*s", (int) (slash - path) + 1, path) : text_copy (".");
+    OWNED (close_fd) int fd = open (directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 || fsync (fd) < 0)
+        return fault_set (fault, FAULT_UNAVAILABLE, "cannot write %s: %s", directory,
+                          strerror (errno));
+    return 0;
+}
+
+int
 file_link (const char *path, const char *target, fault_t *fault)
 {
     OWNED (free_text) char *temporary = text_format ("%s.tmp-%d", path, (int) getpid());

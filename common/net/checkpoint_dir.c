@@ -6,6 +6,7 @@
 #include "cubelet/seal.h"
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -15,14 +16,31 @@ struct checkpoint_dir {
     seal_key_t key;
 };
 
+/* Makes the directory ours alone. */
+static int
+prepare (const char *path, fault_t *fault)
+{
+    struct stat status;
+    if (mkdir (path, 0700) < 0 && errno != EEXIST)
+        return fault_set (fault, FAULT_UNAVAILABLE, "cannot make the directory %s: %s", path,
+                          strerror (errno));
+    OWNED (close_fd) int fd = open (path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat (fd, &status) < 0)
+        return fault_set (fault, FAULT_UNAVAILABLE, "cannot open the directory %s: %s", path,
+                          strerror (errno));
+    if (status.st_uid != geteuid())
+        return fault_set (fault, FAULT_DENIED, "the directory %s must belong to root", path);
+    if (fchmod (fd, 0700) < 0)
+        return fault_set (fault, FAULT_UNAVAILABLE, "cannot change the mode of %s: %s", path,
+                          strerror (errno));
+    return 0;
+}
+
 checkpoint_dir_t *
 checkpoint_dir_new (const char *path, const char *key_file, fault_t *fault)
 {
-    if (mkdir (path, 0700) < 0 && errno != EEXIST) {
-        fault_set (fault, FAULT_UNAVAILABLE, "cannot make the directory %s: %s", path,
-                   strerror (errno));
+    if (prepare (path, fault) < 0)
         return NULL;
-    }
     checkpoint_dir_t *self = memory_new (1, sizeof *self);
     self->path = text_copy (path);
     if (seal_key_read (key_file, &self->key, fault) < 0)
@@ -54,7 +72,9 @@ write_record (checkpoint_dir_t *self, const checkpoint_t *record, fault_t *fault
     size_t size;
     OWNED (free_text) char *bytes = checkpoint_pack (record, &size);
     OWNED (free_text) char *path = text_format ("%s/%s", self->path, file);
-    return file_write (path, bytes, size, 0600, fault);
+    if (file_write (path, bytes, size, 0600, fault) < 0)
+        return -1;
+    return file_sync_directory (path, fault);
 }
 
 int
@@ -170,6 +190,15 @@ zlistx_t *
 checkpoint_dir_files (const checkpoint_dir_t *self, const char *kind)
 {
     return files_in (self->path, kind);
+}
+
+void
+checkpoint_dir_tidy (checkpoint_dir_t *self)
+{
+    OWNED (zlistx_destroy) zlistx_t *names = files_in (self->path, NULL);
+    for (const char *name = zlistx_first (names); name; name = zlistx_next (names))
+        if (strstr (name, ".tmp-"))
+            checkpoint_dir_remove (self, name);
 }
 
 int

@@ -33,7 +33,9 @@ make_key (const char *path, seal_key_t *key, fault_t *fault)
 {
     if (fill_randomly (key->bytes, sizeof key->bytes, fault) < 0)
         return -1;
-    return file_write (path, (const char *) key->bytes, sizeof key->bytes, 0600, fault);
+    if (file_write (path, (const char *) key->bytes, sizeof key->bytes, 0600, fault) < 0)
+        return -1;
+    return file_sync_directory (path, fault); // what it seals is worth nothing without it
 }
 
 /* Everything is asked of what is open: nobody can put another file there in between. */

@@ -6,10 +6,15 @@
 
 typedef struct checkpoint_dir checkpoint_dir_t;
 
-/* `path` (made with mode 0700 when it is missing) and the key for Secrets and tokens. NULL with
-   the key's fault. Owned. */
+/* `path` (made when it is missing; its mode is 0700 from then on) and the key for Secrets and
+   tokens. NULL with the key's fault, or FAULT_DENIED when the directory is somebody else's: what is
+   in it is run. Owned. */
 checkpoint_dir_t *checkpoint_dir_new (const char *path, const char *key_file, fault_t *fault);
 void checkpoint_dir_destroy (checkpoint_dir_t **self_p);
+
+/* Removes what a process has not finished that was killed while it wrote. Only for a time when
+   nobody writes. */
+void checkpoint_dir_tidy (checkpoint_dir_t *self);
 
 /* Writes the record; secret kinds are sealed, whatever is_sealed says. Returns 0 or -1. */
 int checkpoint_dir_put (checkpoint_dir_t *self, const checkpoint_t *record, fault_t *fault);

@@ -1,5 +1,9 @@
 """The agent's connection to the API server: shared by all watches, noticed when it is dead, made good after everything
 that can happen to it."""
+import json
+import socket
+import socketserver
+import threading
 import unittest
 
 from lab.case import JoinedCase
@@ -51,6 +55,108 @@ class Lists(WatchingCase):
             self.assertTrue(any('sendInitialEvents=true' in row['uri'] for row in asked), asked)
             self.assertEqual(len(lists), 0 if on else len(self.server.objects('pods')) - 1, asked)
             self.agent.stop()
+
+
+class Proxy(socketserver.ThreadingTCPServer):
+    """A proxy that takes CONNECT only, and leads to one port of this machine whatever name it is asked for."""
+
+    allow_reuse_address = daemon_threads = True
+
+    def __init__(self, port):
+        super().__init__(('127.0.0.1', 0), Tunnel)
+        self.port, self.heads = port, []
+        threading.Thread(target=self.serve_forever, name='proxy', daemon=True).start()
+
+    def close(self):
+        """The end of it."""
+        self.shutdown()
+        self.server_close()
+
+
+class Tunnel(socketserver.StreamRequestHandler):
+    """One connection through it."""
+
+    def handle(self):
+        head = b''
+        while not head.endswith(b'\r\n\r\n'):
+            piece = self.request.recv(1)
+            if not piece:
+                return
+            head += piece
+        self.server.heads.append(head.decode())
+        if not head.startswith(b'CONNECT '):
+            self.request.sendall(b'HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 0\r\n\r\n')
+            return
+        with socket.create_connection(('127.0.0.1', self.server.port)) as there:
+            self.request.sendall(b'HTTP/1.1 200 Connection established\r\n\r\n')
+            back = threading.Thread(target=self.pump, args=(there, self.request), daemon=True)
+            back.start()
+            self.pump(self.request, there)
+            back.join()
+
+    @staticmethod
+    def pump(source, target):
+        """Hand bytes on until one side ends."""
+        try:
+            while piece := source.recv(65536):
+                target.sendall(piece)
+        except OSError:
+            pass
+        for end in (source, target):
+            try:
+                end.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+
+
+class Kubeconfigs(WatchingCase):
+    """What a kubeconfig can say of the way to the API server."""
+
+    def setUp(self):
+        super().setUp()
+        self.proxy = Proxy(self.server.port)
+        self.addCleanup(self.proxy.close)
+        self.token = self.cluster.place / 'token'
+
+    def use_token(self, token):
+        """The node's only token from now on; what was open with the other one ends."""
+        self.server.call(self.server.authenticator.tokens.clear)
+        self.server.add_token(token, f'system:node:{self.cluster.node}', 'system:nodes')
+        self.token.write_text(f'{token}\n')
+        self.server.reset_all()
+
+    def write_kubeconfig(self, without=(), **cluster):
+        """Change the cluster of the node's kubeconfig; `without` are fields that go."""
+        path = self.cluster.node_kubeconfig
+        document = json.loads(path.read_text())
+        fields = {**document['clusters'][0]['cluster'], **{key.replace('_', '-'): value for key, value in cluster.items()}}
+        document['clusters'][0]['cluster'] = {key: value for key, value in fields.items() if key not in without}
+        document['users'][0]['user'] = {'tokenFile': str(self.token)}
+        path.write_text(json.dumps(document))
+
+    def see_pod(self, name):
+        """A pod that is made now is seen."""
+        self.create_pod(name, 'cm')
+        self.wait_pod_is_seen(name)
+
+    def test_a_proxy_another_name_and_a_token_that_changes(self):
+        """proxy-url, tls-server-name, tokenFile and insecure-skip-tls-verify; the file changes while the agent runs."""
+        self.use_token('first-token')
+        self.write_kubeconfig(server='https://api.invalid:6443', proxy_url=f'http://127.0.0.1:{self.proxy.server_address[1]}',
+                              tls_server_name='kubernetes.default.svc')
+        self.agent.launch()
+        self.see_pod('through-the-proxy')
+        self.use_token('second-token')
+        self.see_pod('with-another-token')
+        lines = {head.partition('\r\n')[0] for head in self.proxy.heads}
+        self.assertEqual(lines, {'CONNECT api.invalid:6443 HTTP/1.1'})
+        self.assertNotIn('authorization', ''.join(self.proxy.heads).lower(), 'the proxy has seen our token')
+
+        self.write_kubeconfig(without=['tls-server-name'])  # a name that the certificate does not have
+        self.agent.wait('the certificate is refused', lambda: 'failed to verify certificate' in self.agent.text(), deadline=120)
+        self.assertIsNone(self.cluster.pod('without-verification'))
+        self.write_kubeconfig(without=['tls-server-name', 'certificate-authority-data'], insecure_skip_tls_verify=True)
+        self.see_pod('without-verification')
 
 
 class Connection(WatchingCase):

@@ -103,6 +103,26 @@ class Offline(JoinedCase):
             path for path in (self.agent.root / 'offline').iterdir()
             if path.name.split('_')[0] in ('Pod', 'Secret', 'ConfigMap', 'Token')])
 
+    def test_a_server_that_hangs(self):
+        """An API server that takes connections and never answers: static pods start at once, the others from what is kept."""
+        pod = used('kept')
+        for part in (pod['spec']['containers'][0]['volumeMounts'], pod['spec']['volumes']):
+            part.pop()  # the token, for which the API server is waited 20 s
+        self.cluster.create(pod)
+        before = shapes.container(self.agent.wait_api_ready('kept'))['containerID']
+        self.wait_kept('Node', 'Services', 'RuntimeClasses', 'Pod', 'ConfigMap', 'Secret')
+        self.server.hang(True)
+        self.addCleanup(lambda: self.cluster.server and self.server.hang(False))
+        self.reboot()
+        self.agent.write_manifest('static', shapes.pod('static', grace=1))
+        self.agent.launch()
+        self.agent.wait_ready_pod('static')
+        self.wait_on_node('kept', deadline=120)
+        self.server.hang(False)
+        self.agent.wait_api_pod('kept', 'was restarted', lambda item: shapes.ready(item)
+                                and shapes.container(item)['containerID'] != before, deadline=120)
+        self.agent.wait_api_ready(f'static-{NODE}', deadline=120)
+
     def test_agent_restart(self):
         """Killed and started while the API server is away: the containers are the same, restarted, probed, reported later."""
         end = self.agent.place / 'end'
@@ -162,7 +182,7 @@ class Without(Offline):
     """The same without the flag."""
 
     arguments = ()
-    test_agent_restart = test_damaged = None
+    test_agent_restart = test_damaged = test_a_server_that_hangs = None
 
     def test_reboot(self):
         self.cluster.create(used('kept'))

@@ -296,6 +296,33 @@ the_key_is_of_its_owner_alone (void **state)
 }
 
 static void
+the_directory_is_ours_alone_and_free_of_unfinished_files (void **state)
+{
+    (void) state;
+    disk_t disk = disk_new();
+    fault_t fault = { 0 };
+    struct stat status;
+    OWNED (free_text) char *unfinished = text_format ("%s/Pod_1.tmp-%d", disk.path, (int) getpid());
+    put_secret (&disk, "s");
+    assert_int_equal (file_write (unfinished, "x", 1, 0600, &fault), 0);
+    assert_int_equal (chmod (disk.path, 0755), 0);
+    checkpoint_dir_destroy (&disk.directory);
+    disk.directory = checkpoint_dir_new (disk.path, disk.key, &fault);
+    assert_non_null (disk.directory);
+    assert_int_equal (stat (disk.path, &status), 0);
+    assert_int_equal (status.st_mode & 07777, 0700);
+    checkpoint_dir_tidy (disk.directory);
+    OWNED (zlistx_destroy) zlistx_t *files = checkpoint_dir_files (disk.directory, NULL);
+    assert_int_equal (zlistx_size (files), 1);
+    // what is found under another name is not followed
+    OWNED (free_text) char *link = text_format ("%s-link", disk.path);
+    assert_int_equal (symlink (disk.path, link), 0);
+    assert_null (checkpoint_dir_new (link, disk.key, &fault));
+    unlink (link);
+    disk_end (&disk);
+}
+
+static void
 a_seal_is_bound (void **state)
 {
     (void) state;
@@ -337,6 +364,7 @@ main (void)
         cmocka_unit_test (secrets_are_sealed),
         cmocka_unit_test (another_key_opens_nothing),
         cmocka_unit_test (the_key_is_of_its_owner_alone),
+        cmocka_unit_test (the_directory_is_ours_alone_and_free_of_unfinished_files),
         cmocka_unit_test (a_seal_is_bound),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
