@@ -69,7 +69,8 @@ build_container (const build_t *self, pod_stats_t *pod, const node_t *container,
     const collect_t *wanted = &self->found->wanted;
     out->name = node_get_text (node_get (container, "labels"), LABEL_CONTAINER_NAME, "");
     out->id = node_get_text (container, "id", "");
-    out->image = node_get_text (node_get (container, "image"), "image", "");
+    const node_t *image = node_get (container, "image");
+    out->image = node_get_text (image, "user_specified_image", node_get_text (image, "image", ""));
     out->start_ns = node_get_int (container, "created_at", 0);
     out->start_time = whole_seconds (out->start_ns);
     out->cgroup = find_group (self, pod->cgroup, out->id);
@@ -164,9 +165,10 @@ build_pod (build_t *self, const node_t *sandbox, pod_stats_t *pod)
     pod->io = build_io (self, &pod->raw);
     pod->swap = build_swap (self, &pod->raw, false);
     int64_t pid = 0;
-    const char *sandbox_group = find_group (self, pod->cgroup, sandbox_id);
-    if (sandbox_group)
-        pod->process_count.value += cgroup_processes (cgroups, sandbox_group, &pid);
+    pod->sandbox_id = sandbox_id;
+    pod->sandbox_cgroup = find_group (self, pod->cgroup, sandbox_id);
+    if (pod->sandbox_cgroup)
+        pod->process_count.value += cgroup_processes (cgroups, pod->sandbox_cgroup, &pid);
     pod->process_count.set = pod->process_count.value > 0;
     pod->network = build_pod_network (self, pid);
     if (self->found->wanted.has_disks)

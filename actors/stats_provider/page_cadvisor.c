@@ -1,16 +1,12 @@
 /* /metrics/cadvisor: the cgroups of the node, its pods and their containers, with cAdvisor's names
    and labels (samples/metrics-cadvisor.txt). */
+#include "page_cadvisor.h"
+#include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
-#include "pages.h"
+#include "cubelet/node_identity.h"
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
-
-/* The labels that every series of a group has, in the table's order. */
-typedef struct {
-    const char *container, *id, *image, *name, *ns, *pod;
-} labels_t;
 
 /* Numbers of a group that become one series each. */
 static const struct {
@@ -79,6 +75,12 @@ static const struct {
     { METRIC_CONTAINER_NETWORK_TRANSMIT_PACKETS_DROPPED_TOTAL, OF (tx_dropped) },
 };
 
+static double
+machine_memory (void)
+{
+    return (double) sysconf (_SC_PHYS_PAGES) * (double) sysconf (_SC_PAGESIZE);
+}
+
 static const void *
 at_place (const void *record, size_t place)
 {
@@ -133,12 +135,40 @@ fill_group (const labels_t *l, const cgroup_stats_t *raw, int64_t start_ns, metr
                     LABELS (l->container, l->id, l->image, l->name, l->ns, l->pod));
 }
 
+/* How many descriptors are looked at for one page, so that it does not take long. */
+#define DESCRIPTORS_MAX 20000
+
+/* What all groups of a page are filled with. */
+typedef struct {
+    const provider_t *provider;
+    const summary_t *summary;
+    int64_t budget; // of descriptors
+    metrics_t *out;
+} page_fill_t;
+
+/* Everything of one group but its network. `root_pid` as cadvisor_fill_processes'. */
 static void
-fill_seen (const labels_t *l, const summary_t *summary, metrics_t *out)
+fill_whole (page_fill_t *self, const labels_t *l, const cgroup_stats_t *raw, int64_t start_ns,
+            int64_t root_pid)
 {
-    int64_t seconds = summary->time_ns / NS_PER_S;
-    metric_set (out, METRIC_CONTAINER_LAST_SEEN, (double) seconds,
+    int64_t seconds = self->summary->time_ns / NS_PER_S;
+    fill_group (l, raw, start_ns, self->out);
+    if (*l->id) {
+        cadvisor_fill_io (self->provider, l, self->out);
+        cadvisor_fill_processes (self->provider, l, root_pid, &self->budget, self->out);
+    }
+    metric_set (self->out, METRIC_CONTAINER_LAST_SEEN, (double) seconds,
                 LABELS (l->container, l->id, l->image, l->name, l->ns, l->pod));
+}
+
+/* A group of which nothing has been read yet, if it exists. */
+static void
+fill_unread (page_fill_t *self, const labels_t *l, int64_t root_pid)
+{
+    cgroup_stats_t raw;
+    const cgroup_place_t *cgroups = &self->provider->cgroups;
+    if (cgroup_read (cgroups, l->id, CGROUP_ALL, &raw))
+        fill_whole (self, l, &raw, cgroup_made_at (cgroups, l->id), root_pid);
 }
 
 static void
@@ -153,48 +183,42 @@ fill_network (const labels_t *l, const network_stats_t *network, metrics_t *out)
         }
 }
 
+/* The pod's network is its sandbox's, as where cAdvisor knows the runtime. */
 static void
-fill_pod (const summary_t *summary, const pod_stats_t *pod, metrics_t *out)
+fill_pod (page_fill_t *self, const pod_stats_t *pod)
 {
     labels_t labels = { "", pod->cgroup ? pod->cgroup : "", "", "", pod->ns, pod->name };
-    fill_group (&labels, &pod->raw, pod->start_ns, out);
-    fill_network (&labels, pod->network, out);
-    fill_seen (&labels, summary, out);
-    SET_KNOWN (out, METRIC_CONTAINER_PROCESSES, pod->process_count, 1,
-               LABELS ("", labels.id, "", "", pod->ns, pod->name));
+    labels_t sandbox = labels;
+    fill_whole (self, &labels, &pod->raw, pod->start_ns, 0);
+    if (pod->sandbox_cgroup) {
+        sandbox.id = pod->sandbox_cgroup;
+        sandbox.name = pod->sandbox_id;
+        fill_unread (self, &sandbox, -1);
+    }
+    fill_network (&sandbox, pod->network, self->out);
     for (size_t i = 0; i < pod->containers.count; i++) {
         const container_stats_t *one = &pod->containers.items[i];
         labels_t inner = { one->name, one->cgroup ? one->cgroup : "", one->image, one->id, pod->ns,
                            pod->name };
-        fill_group (&inner, &one->raw, one->start_ns, out);
-        fill_seen (&inner, summary, out);
+        fill_whole (self, &inner, &one->raw, one->start_ns, -1);
     }
 }
 
-/* The first line of a file; "" when there is none. */
 static void
-read_line (const char *path, char *out, size_t room)
-{
-    short_file_read (path, out, room);
-    out[strcspn (out, "\n")] = '\0';
-}
-
-static void
-fill_machine (const provider_t *provider, const collected_t *collected, metrics_t *out)
+fill_machine (const collected_t *collected, metrics_t *out)
 {
     const node_stats_t *node = &collected->summary.node;
-    struct utsname kernel;
-    char boot[64], machine[64], system[64];
-    OWNED (free_text) char *path = text_format ("%s/sys/kernel/random/boot_id", provider->proc);
-    read_line (path, boot, sizeof boot);
-    read_line ("/etc/machine-id", machine, sizeof machine);
-    read_line ("/sys/class/dmi/id/product_uuid", system, sizeof system);
-    metric_labels_t ids = LABELS (boot, machine, system);
-    if (uname (&kernel) == 0)
-        metric_set (out, METRIC_CADVISOR_VERSION_INFO, 1, LABELS ("", "", "", kernel.release, ""));
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t identity = node_identity_read ("", tree);
+    metric_labels_t ids =
+        LABELS (node_get_text (&identity, "bootID", ""), node_get_text (&identity, "machineID", ""),
+                node_get_text (&identity, "systemUUID", ""));
+    metric_set (out, METRIC_CADVISOR_VERSION_INFO, 1,
+                LABELS ("", "", "", node_get_text (&identity, "kernelVersion", ""),
+                        node_get_text (&identity, "osImage", "")));
     metric_set (out, METRIC_MACHINE_CPU_CORES, (double) sysconf (_SC_NPROCESSORS_ONLN), ids);
-    metric_set (out, METRIC_MACHINE_MEMORY_BYTES,
-                (double) sysconf (_SC_PHYS_PAGES) * (double) sysconf (_SC_PAGESIZE), ids);
+    cadvisor_fill_processors (ids, out);
+    metric_set (out, METRIC_MACHINE_MEMORY_BYTES, machine_memory(), ids);
     if (node->swap && node->swap->available_bytes.set)
         metric_set (out, METRIC_MACHINE_SWAP_BYTES,
                     (double) (node->swap->available_bytes.value + node->swap->usage_bytes.value),
@@ -203,23 +227,46 @@ fill_machine (const provider_t *provider, const collected_t *collected, metrics_
     metric_set (out, METRIC_CONTAINER_SCRAPE_ERROR, collected->is_complete ? 0 : 1, NO_LABELS);
 }
 
+/* The whole machine. */
+static void
+fill_root (page_fill_t *self, const node_stats_t *node)
+{
+    labels_t root = { "", "/", "", "", "", "" };
+    cgroup_stats_t raw = node->raw;
+    if (!raw.memory_limit.set)
+        raw.memory_limit = (opt_int_t){ true, (int64_t) machine_memory() };
+    fill_whole (self, &root, &raw, node->start_time, 1);
+    fill_network (&root, node->network, self->out);
+    cadvisor_fill_file_systems (self->provider, &root, self->out);
+}
+
+/* The groups of the QoS classes; that of all pods is a system container. */
+static void
+fill_classes (page_fill_t *self)
+{
+    static const char *const CLASSES[] = { "BestEffort", "Burstable" };
+    for (size_t i = 0; self->provider->facts.cgroups_per_qos && i < COUNT_OF (CLASSES); i++) {
+        OWNED (free_text) char *path = cgroup_qos_path (&self->provider->facts, CLASSES[i]);
+        labels_t labels = { "", path, "", "", "", "" };
+        fill_unread (self, &labels, 0);
+    }
+}
+
 void
 page_cadvisor_fill (const provider_t *provider, const collected_t *collected, metrics_t *out)
 {
     const summary_t *summary = &collected->summary;
     const node_stats_t *node = &summary->node;
-    labels_t root = { "", "/", "", "", "", "" };
-    fill_machine (provider, collected, out);
+    page_fill_t self = { provider, summary, DESCRIPTORS_MAX, out };
+    fill_machine (collected, out);
     metrics_stamp (out, summary->time_ns / 1000000);
-    fill_group (&root, &node->raw, node->start_time, out);
-    fill_network (&root, node->network, out);
-    fill_seen (&root, summary, out);
+    fill_root (&self, node);
     for (size_t i = 0; i < node->system_containers.count; i++) {
         const container_stats_t *one = &node->system_containers.items[i];
         labels_t labels = { "", one->cgroup, "", "", "", "" };
-        fill_group (&labels, &one->raw, one->start_ns, out);
-        fill_seen (&labels, summary, out);
+        fill_whole (&self, &labels, &one->raw, one->start_ns, 0);
     }
+    fill_classes (&self);
     for (size_t i = 0; i < summary->pods.count; i++)
-        fill_pod (summary, &summary->pods.items[i], out);
+        fill_pod (&self, &summary->pods.items[i]);
 }

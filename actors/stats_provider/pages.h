@@ -2,7 +2,7 @@
    for. Private to actors/stats_provider/.
 
      page_resource.c  /metrics/resource
-     page_cadvisor.c  /metrics/cadvisor
+     page_cadvisor.h  /metrics/cadvisor
      page_agent.c     /metrics: actors, this process
      page_pods.c      the same: pods and volumes
      page_probes.c    /metrics/probes */

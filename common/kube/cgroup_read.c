@@ -73,21 +73,38 @@ cgroup_read (const cgroup_place_t *place, const char *path, cgroup_detail_t deta
     return true;
 }
 
-int64_t
-cgroup_processes (const cgroup_place_t *place, const char *path, int64_t *first_p)
+void
+cgroup_each_process (const cgroup_place_t *place, const char *path, cgroup_process_fn *each,
+                     void *context)
 {
     OWNED (free_text) char *name = cgroup_directory (place, MAIN_CONTROLLER, path);
     text_replace (&name, "%s/cgroup.procs", name);
     OWNED (close_file) FILE *file = fopen (name, "re");
     long long pid = 0;
-    int64_t count = 0;
-    *first_p = 0;
-    while (file && fscanf (file, "%lld", &pid) == 1) {
-        count++;
-        if (!*first_p) // 0 is a process outside our pid namespace
-            *first_p = pid;
-    }
-    return count;
+    while (file && fscanf (file, "%lld", &pid) == 1)
+        each (context, pid);
+}
+
+typedef struct {
+    int64_t count, first;
+} process_sum_t;
+
+static void
+add_process (void *context, int64_t pid)
+{
+    process_sum_t *sum = context;
+    sum->count++;
+    if (!sum->first)
+        sum->first = pid;
+}
+
+int64_t
+cgroup_processes (const cgroup_place_t *place, const char *path, int64_t *first_p)
+{
+    process_sum_t sum = { 0 };
+    cgroup_each_process (place, path, add_process, &sum);
+    *first_p = sum.first;
+    return sum.count;
 }
 
 int64_t

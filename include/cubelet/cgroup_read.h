@@ -24,6 +24,12 @@ bool cgroup_exists (const cgroup_place_t *place, const char *path);
 bool cgroup_read (const cgroup_place_t *place, const char *path, cgroup_detail_t detail,
                   cgroup_stats_t *out);
 
+/* Calls for each process of a group (not for those below it); 0 is one outside our pid namespace.
+ */
+typedef void cgroup_process_fn (void *context, int64_t pid);
+void cgroup_each_process (const cgroup_place_t *place, const char *path, cgroup_process_fn *each,
+                          void *context);
+
 /* The processes of a group (not those below it): returns how many, and in *first_p the first one
    that this process can see, 0 for none. */
 int64_t cgroup_processes (const cgroup_place_t *place, const char *path, int64_t *first_p);

@@ -95,6 +95,8 @@ typedef struct {
     int64_t start_ns;
     const char *cgroup;
     cgroup_stats_t raw;
+    const char *sandbox_id;
+    const char *sandbox_cgroup; // NULL: none was found
 } pod_stats_t;
 
 typedef struct {

@@ -248,6 +248,59 @@ a_page_of_metrics (void **state)
     stage_destroy (&self.stage);
 }
 
+static void
+assert_shown (const char *text, const char *series)
+{
+    OWNED (free_text) char *line = text_format ("\n%s ", series);
+    if (!strstr (text, line))
+        fail_msg ("the page does not show %s:\n%s", series, text);
+}
+
+static void
+the_page_of_cadvisor (void **state)
+{
+    (void) state;
+    static const char GROUP[] = "kubepods/besteffort/podu1/c1/";
+    put_group ("blkio", GROUP, "blkio.throttle.io_service_bytes_recursive",
+               "254:0 Read 4096\n254:0 Total 4096\n");
+    put_group ("blkio", GROUP, "blkio.throttle.io_serviced_recursive", "254:0 Read 3\n");
+    put ("proc/17/fd/0", "");
+    put ("proc/17/fd/1", "");
+    put ("proc/17/limits",
+         "Limit Soft Hard\nMax open files            1024       4096     files\n");
+    put ("proc/diskstats", " 0 99 vdz 308116 1 2 2500 3 4 5 6 7 8 9\n");
+    fixture_t self = fixture_new();
+    put_group ("memory", GROUP, "cgroup.procs", "17\n");
+    OWNED (free_text)
+    char *mounts = text_format ("22 1 0:99 / %s rw - ext4 /dev/vdz rw\n", place);
+    put ("proc/self/mountinfo", mounts);
+    uint64_t id = peer_request_json (self.client, "stats-provider", MSG_METRICS_GET,
+                                     "{\"page\": \"cadvisor\"}");
+    tell_runtime (&self, 2);
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self.client, id);
+    const char *text = node_get_text (reply->body, "text", "");
+#define OF_MAIN                                                                                    \
+    "id=\"/kubepods/besteffort/podu1/c1\",image=\"\",name=\"c1\",namespace=\"n\",pod=\"p\""
+    assert_shown (text, "container_file_descriptors{container=\"main\"," OF_MAIN "} 2");
+    assert_shown (text, "container_processes{container=\"main\"," OF_MAIN "} 1");
+    assert_shown (text, "container_sockets{container=\"main\"," OF_MAIN "} 0");
+    assert_shown (text, "container_ulimits_soft{container=\"main\"," OF_MAIN
+                        ",ulimit=\"max_open_files\"} 1024");
+    const char *bytes =
+        strstr (text, "\ncontainer_fs_reads_bytes_total{container=\"main\",device=");
+    assert_non_null (bytes); // the device's name is this machine's
+    assert_non_null (strstr (bytes, "\"," OF_MAIN "} 4096 "));
+    assert_non_null (strstr (text, "major=\"254\",minor=\"0\",name=\"c1\",namespace=\"n\","
+                                   "operation=\"Read\",pod=\"p\"} 4096 "));
+#define OF_ROOT                                                                                    \
+    "{container=\"\",device=\"/dev/vdz\",id=\"/\",image=\"\",name=\"\",namespace=\"\",pod=\"\"}"
+    assert_shown (text, "container_fs_reads_total" OF_ROOT " 308116");
+    assert_shown (text, "container_fs_read_seconds_total" OF_ROOT " 2.5");
+    assert_non_null (strstr (text, "\ncontainer_fs_limit_bytes" OF_ROOT " "));
+    assert_null (strstr (text, "\ncontainer_tasks_state"));
+    stage_destroy (&self.stage);
+}
+
 #define TEST(NAME) cmocka_unit_test_setup_teardown (NAME, make_place, remove_place)
 
 int
@@ -259,6 +312,7 @@ main (void)
         TEST (only_the_wanted_pods),
         TEST (without_the_runtime_there_is_a_fault),
         TEST (a_page_of_metrics),
+        TEST (the_page_of_cadvisor),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
 }

@@ -4,7 +4,7 @@ import json
 import pathlib
 import unittest
 
-from lab import pods, system
+from lab import metrics, pods, system
 from lab.case import JoinedCase
 
 DRIVER = 'lab.csi'
@@ -106,6 +106,13 @@ class CsiDriver(JoinedCase):
         self.agent.wait_api_ready('one')
         self.create_user('two', claim, 'second')
         self.agent.wait_api_ready('two')
+        self.assertGreater(metrics.value(self.agent.get('/metrics')[1], 'kubelet_volume_stats_capacity_bytes',
+                                         namespace='default', persistentvolumeclaim='data'), 0)
+        page = self.agent.get('/metrics')[1]
+        self.assertEqual(metrics.value(page, 'csi_operations_seconds_count', driver_name=DRIVER, grpc_status_code='OK',
+                                       method_name='/csi.v1.Node/NodePublishVolume'), 2)
+        self.assertEqual(metrics.value(page, 'volume_manager_total_volumes', plugin_name=f'kubernetes.io/csi:{DRIVER}',
+                                       state='actual_state_of_world'), 2)
         file = self.data / 'volumes' / 'handle-1' / 'file'
         self.assertEqual(sorted(file.read_text().split()), ['first', 'second'])
         self.assertEqual(file.parent.stat().st_gid, 2000)

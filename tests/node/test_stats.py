@@ -1,11 +1,10 @@
 """What the node and its pods use, as /stats/summary and the pages of metrics say it."""
 import json
-import re
 import shutil
 import subprocess
 import unittest
 
-from lab import pods
+from lab import metrics, pods
 from lab.case import AgentCase
 
 MIB = 1 << 20
@@ -96,14 +95,7 @@ class Stats(AgentCase):
         self.agent.wait('it is not shown', lambda: not self.pod_stats('short'))
 
     def metric(self, page, name, **labels):
-        """The value of the series with these labels (and perhaps others), or None."""
-        for line in self.get(page).splitlines():
-            match = re.match(r'([^{ ]+)(?:{(.*)})? (\S+)( \d+)?$', line)
-            if match and match[1] == name:
-                has = dict(re.findall(r'(\w+)="([^"]*)"', match[2] or ''))
-                if all(has.get(key) == value for key, value in labels.items()):
-                    return float(match[3])
-        return None
+        return metrics.value(self.get(page), name, **labels)
 
     @unittest.skipUnless(shutil.which('promtool'), 'needs promtool, of the package prometheus')
     def test_prometheus_understands_every_page(self):
@@ -128,7 +120,14 @@ class Stats(AgentCase):
         self.assertGreater(self.metric('/metrics/cadvisor', 'container_cpu_usage_seconds_total', cpu='total', **pod), 0)
         self.assertGreater(self.metric('/metrics/cadvisor', 'container_network_receive_bytes_total',
                                        interface='eth0', pod='shown-lab-node'), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_file_descriptors', **pod), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_ulimits_soft', ulimit='max_open_files', **pod), 0)
+        self.assertGreater(self.metric('/metrics/cadvisor', 'container_fs_limit_bytes', id='/'), 0)
         self.assertEqual(self.metric('/metrics', 'kubelet_running_pods'), 1)
+        self.assertEqual(self.metric('/metrics', 'kubelet_working_pods', config='desired', lifecycle='sync', static='true'), 1)
+        self.assertGreater(self.metric('/metrics', 'kubelet_pod_worker_start_duration_seconds_count'), 0)
+        self.assertGreater(self.metric('/metrics', 'kubelet_cgroup_manager_duration_seconds_count', operation_type='create'), 0)
+        self.assertEqual(self.metric('/metrics', 'kubelet_started_pods_errors_total'), 0)
         self.assertEqual(self.metric('/metrics', 'kubelet_running_containers', container_state='running'), 1)
         self.assertEqual(self.metric('/metrics', 'kubelet_node_name', node='lab-node'), 1)
         self.assertGreater(self.metric('/metrics', 'process_resident_memory_bytes'), 1e6)
