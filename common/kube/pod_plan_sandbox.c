@@ -117,25 +117,11 @@ note_change (planner_t *self, const sandbox_seen_t *old)
                             .message = "Pod sandbox changed, it will be killed and re-created." });
 }
 
-/* With init containers the first of them starts, else all that have something to do. */
-static void
-start_from_the_beginning (planner_t *self)
-{
-    const pod_spec_t *spec = &self->pod->spec;
-    if (spec->init_containers.count)
-        plan_start (self, &spec->init_containers.items[0]);
-    else
-        for (size_t i = 0; i < spec->containers.count; i++)
-            if (is_to_start (self, &spec->containers.items[i]))
-                plan_start (self, &spec->containers.items[i]);
-}
-
 void
 plan_recreate (planner_t *self)
 {
     const sandbox_seen_t *old = pod_seen_sandbox_at (self->seen, 0);
     opt_int_t no_override = { 0 };
-    start_from_the_beginning (self);
     if (self->local->is_creating_sandbox)
         return;
     if (old)

@@ -1,7 +1,8 @@
 /* pod_plan_start.c - whose turn it is to start, and who is held back
    (reference/pod-lifecycle.md 6.2, 6.6). Starts are sequential in the order of `starts`: a
    container's image, creation, start and postStart hook come before the next container's. Only
-   the pulling of images runs ahead. */
+   the pulling of images runs ahead, as soon as there is a sandbox: upstream says nothing of images
+   (no event, no reason to wait) while there is none. */
 #include "cubelet/clock.h"
 #include "cubelet/duration.h"
 #include "cubelet/pod_names.h"
@@ -204,9 +205,9 @@ is_usable (const planner_t *self, const sandbox_seen_t *sandbox)
 void
 plan_starts (planner_t *self)
 {
-    if (!self->local->is_prepared)
+    if (!self->local->is_prepared || !is_usable (self, self->sandbox))
         return;
-    bool is_blocked = !is_usable (self, self->sandbox) || is_any_starting (self);
+    bool is_blocked = is_any_starting (self);
     for (size_t i = 0; i < self->starts.count; i++) {
         const container_t *container = self->starts.items[i];
         turn_t turn = take_turn (self, container, is_blocked);

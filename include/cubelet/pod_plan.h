@@ -28,7 +28,7 @@ typedef enum {
     POD_STOP_SANDBOX,     // StopPodSandbox `id`
     POD_REMOVE_SANDBOX,   // RemovePodSandbox `id`
     POD_CREATE_SANDBOX,   // RunPodSandbox with metadata.attempt `attempt`, then PodSandboxStatus
-    POD_ENSURE_IMAGE,     // IMAGE_ENSURE for `container`; may run ahead of its turn to start
+    POD_ENSURE_IMAGE,     // IMAGE_ENSURE for `container`; may come before its turn to start
     /* CreateContainer of `container` in sandbox `id`, StartContainer, ContainerStatus, postStart.
        `attempt` is its restart count, or -1: the log directory decides (pod-to-cri.md 5). */
     POD_START_CONTAINER,

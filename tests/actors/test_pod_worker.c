@@ -430,7 +430,6 @@ a_worker_killed_while_it_made_the_sandbox_goes_on_with_it (void **state)
     serve_preparations (scene);
     serve (scene->runtime, MSG_RUNTIME_STATE_GET, RUNTIME_UP);
     ignore (scene->runtime, MSG_CRI_RUN_POD_SANDBOX);
-    ignore (scene->images, MSG_IMAGE_ENSURE); // asked for meanwhile
     restart_worker (scene);
     sync_pod (scene, POD (ONE_CONTAINER), STAY);
     serve (scene->runtime, MSG_RUNTIME_STATE_GET, RUNTIME_UP);

@@ -56,7 +56,7 @@ void world_run (world_t *self, const char *script);
 /* WORLD_T0 + s, in ns. */
 int64_t world_time (int64_t s);
 
-/* The plan as text: "create-sandbox(0) ensure-image(main)", followed by " wake S", "terminating",
+/* The plan as text: "ensure-image(a) ensure-image(b)", followed by " wake S", "terminating",
    "stopped", "finished" and "waiting(NAME REASON)" where they hold. Owned. */
 char *world_plan (world_t *self);
 
