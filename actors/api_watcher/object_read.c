@@ -80,15 +80,25 @@ take (object_read_t *self, tree_t *object, tree_t *volume, const char *error)
     self->options.on_read (self->options.context, !is_same);
 }
 
-/* The API server has answered: this is so. */
+/* Nothing has changed, as far as anybody can tell. */
+static void
+take_no_news (object_read_t *self)
+{
+    self->is_awaited = false;
+    self->options.on_read (self->options.context, false);
+}
+
+/* The API server has answered: this is so, unless its cache lags behind what is known. */
 static void
 take_answer (object_read_t *self, tree_t *object, tree_t *volume)
 {
-    self->known = (object_known_t){ true, object != NULL, clock_monotonic_ms() };
     if (object_is_older (tree_root (object), tree_root (self->object))) {
         tree_destroy (&object);
-        object = STEAL (self->object);
+        tree_destroy (&volume);
+        take_no_news (self);
+        return;
     }
+    self->known = (object_known_t){ true, object != NULL, clock_monotonic_ms() };
     take (self, object, volume, NULL);
     keep (self);
 }
@@ -121,14 +131,6 @@ kept_due (void *state, void *context)
     self->kept_timer = 0;
     if (!self->is_told)
         (void) take_kept (self); // nothing is kept: the reading's end tells
-}
-
-/* Nothing has changed, as far as anybody can tell. */
-static void
-take_no_news (object_read_t *self)
-{
-    self->is_awaited = false;
-    self->options.on_read (self->options.context, false);
 }
 
 // ---- trying again ----

@@ -22,6 +22,7 @@
 #define NODE_LIST "GET /api/v1/nodes?fieldSelector="
 #define POD_LIST "GET /api/v1/pods?fieldSelector="
 #define SECRET_LIST "GET /api/v1/namespaces/ns/secrets?fieldSelector="
+#define SECRET_GET "GET /api/v1/namespaces/ns/secrets/s"
 #define WORKER "pod-worker/ns_p_u1"
 
 typedef struct {
@@ -42,9 +43,10 @@ fixture_new (void)
     return self;
 }
 
-/* Starts one of the two actors that keep something, with its peers. */
+/* Starts one of the two actors that keep something, with its peers; `more` are further arguments,
+   ", \"key\": value". */
 static void
-begin (fixture_t *self, const actor_class_t *class)
+begin_with (fixture_t *self, const actor_class_t *class, const char *more)
 {
     fault_t fault = { 0 };
     self->stage = stage_new();
@@ -53,11 +55,18 @@ begin (fixture_t *self, const actor_class_t *class)
     self->worker = stage_peer (self->stage, WORKER);
     self->client = stage_peer (self->stage, "api-client");
     OWNED (free_text)
-    char *json = text_format ("{\"kubeconfig\": \"%s\", \"node_name\": \"n1\", \"checkpoints\":"
-                              " \"%s\", \"key_file\": \"%s\"}",
-                              api_server_kubeconfig (self->server, NULL), self->path, self->key);
+    char *json =
+        text_format ("{\"kubeconfig\": \"%s\", \"node_name\": \"n1\", \"checkpoints\":"
+                     " \"%s\", \"key_file\": \"%s\"%s}",
+                     api_server_kubeconfig (self->server, NULL), self->path, self->key, more);
     OWNED (tree_destroy) tree_t *args = json_read (json, strlen (json), &fault);
     stage_actor (self->stage, class, class->name, tree_root (args));
+}
+
+static void
+begin (fixture_t *self, const actor_class_t *class)
+{
+    begin_with (self, class, "");
 }
 
 static void
@@ -190,6 +199,34 @@ what_was_known_counts_while_the_api_server_is_away (void **state)
 }
 
 static void
+what_is_read_at_each_sync_is_kept_too_and_does_not_wait_for_a_server_that_hangs (void **state)
+{
+    (void) state;
+    static const char GET[] = ", \"detection\": \"Get\"";
+    fixture_t self = fixture_new();
+    begin_with (&self, &api_watcher_class, GET);
+    answer_list (&self, NODE_LIST,
+                 "{\"metadata\": {\"name\": \"n1\", \"resourceVersion\": \"1\"}}");
+    answer_list (&self, POD_LIST, POD ("p", "u1", "3"));
+    expect_set (&self, "p", false);
+    watch_secret (&self);
+    api_answer (api_expect (self.server, SECRET_GET), 200, NULL, SECRET ("old"));
+    expect_secret (&self, "old");
+    stage_destroy (&self.stage);
+    assert_true (is_kept (&self, "Secret", "ns", "s"));
+
+    begin_with (&self, &api_watcher_class, GET);
+    api_answer (api_expect (self.server, NODE_LIST), 503, NULL, "{}");
+    expect_set (&self, "p", true);
+    watch_secret (&self);
+    api_request_t *get = api_expect (self.server, SECRET_GET);
+    expect_secret (&self, "old");
+    api_answer (get, 200, NULL, SECRET ("new"));
+    expect_secret (&self, "new");
+    fixture_end (&self);
+}
+
+static void
 a_refusal_is_an_answer (void **state)
 {
     (void) state;
@@ -290,6 +327,8 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (what_was_known_counts_while_the_api_server_is_away),
+        cmocka_unit_test (
+            what_is_read_at_each_sync_is_kept_too_and_does_not_wait_for_a_server_that_hangs),
         cmocka_unit_test (a_refusal_is_an_answer),
         cmocka_unit_test (what_no_pod_needs_goes),
         cmocka_unit_test (a_pod_gets_the_token_that_it_had),

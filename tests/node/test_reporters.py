@@ -35,6 +35,16 @@ class Killed(JoinedCase):
         self.agent.wait_node()
         self.assertEqual(self.cluster.node_object()['metadata']['uid'], uid)
 
+    def test_events_that_wait(self):
+        """Events that the API server does not take for a while are there in the end, whoever was killed meanwhile."""
+        self.server.fail(verb='create', path='/events', count=-1, code=503)
+        self.cluster.create(sleeper('told'))
+        self.agent.wait_api_ready('told')
+        self.agent.fault('kill', 'event-recorder')
+        self.server.clear_faults()
+        for reason in ('Pulled', 'Created', 'Started'):
+            self.assertEqual(self.agent.wait_event('told', reason, deadline=120)['count'], 1)
+
 
 if __name__ == '__main__':
     unittest.main()
