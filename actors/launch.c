@@ -351,6 +351,7 @@ stats_provider_args (const launch_t *launch, tree_t *tree)
     set_text (tree, &args, "system_cgroups", config->system_cgroups);
     set_text (tree, &args, "runtime_cgroups", launch->runtime_cgroups);
     node_set_int (tree, &args, "allocatable_memory", allocatable_memory (launch));
+    node_set_bool (tree, &args, "has_csi", !launch->is_standalone);
     node_set_int (tree, &args, "volume_stats_ms", config->volume_stats_agg_period_ns / NS_PER_MS);
     if (config->feature_gates)
         node_set (tree, &args, "feature_gates", node_copy (tree, config->feature_gates));

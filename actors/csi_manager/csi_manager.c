@@ -19,11 +19,14 @@ stop (void **self_p)
     registry_stop (self);
     zhashx_destroy (&self->drivers);
     zhashx_destroy (&self->plugins);
-    zhashx_destroy (&self->sizes);
+    actor_timer_cancel (self->actor, &self->stats_timer);
     tree_destroy (&self->begun.node);
     actor_timer_cancel (self->actor, &self->begun_timer);
     links_destroy (self);
     zlistx_destroy (&self->operations);
+    zhashx_destroy (&self->sizes);
+    zhashx_destroy (&self->stats);
+    askers_destroy (&self->stats_askers);
     free (self->root_dir);
     free (self->node_name);
     free (self->boot_id);
@@ -57,6 +60,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->operations = operations_new();
     self->sizes = zhashx_new();
     zhashx_set_destructor (self->sizes, (zhashx_destructor_fn *) zstr_free);
+    self->stats = stats_new();
+    self->stats_askers = askers_new();
     read_boot_id (self);
     if (registry_start (self, fault) < 0) {
         void *state = self;
@@ -80,6 +85,7 @@ static const actor_handler_t HANDLERS[] = {
     { MSG_ACTOR_UP, on_actor_up },
     { MSG_CSI_MOUNT, on_csi_mount },
     { MSG_CSI_UNMOUNT, on_csi_unmount },
+    { MSG_CSI_STATS, on_csi_stats },
     { 0 },
 };
 

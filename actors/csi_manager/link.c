@@ -37,6 +37,7 @@ static const method_t METHODS[] = {
     [CALL_PUBLISH] = NODE ("PublishVolume", publish_volume),
     [CALL_UNPUBLISH] = NODE ("UnpublishVolume", unpublish_volume),
     [CALL_EXPAND] = NODE ("ExpandVolume", expand_volume),
+    [CALL_STATS] = NODE ("GetVolumeStats", get_volume_stats),
 };
 
 typedef struct call call_t;

@@ -8,12 +8,14 @@
    operation.c    one operation at a time for a volume
    mount.c        MSG_CSI_MOUNT: stage and publish
    expand.c       ... and grow
+   stats.c        MSG_CSI_STATS: what drivers say of their volumes
    device.c       what is published as a device, mapped for the pod
    unmount.c      MSG_CSI_UNMOUNT: unpublish, and unstaging of what nobody uses
    in_use.c       the Node's volumesInUse
    volume_data.c  vol_data.json, which tells a new incarnation what is there */
 #pragma once
 #include "cubelet/actor.h"
+#include "cubelet/askers.h"
 #include "cubelet/backoff.h"
 #include "cubelet/csi_places.h"
 #include "cubelet/file_read.h"
@@ -52,7 +54,10 @@ struct manager {
     node_entry_t begun;   // the CSINode before any driver
     backoff_t begun_backoff;
     uint64_t begun_timer;
-    zhashx_t *sizes;  // int64_t bytes that a volume is known to have here, by operation_t's key
+    zhashx_t *sizes; // int64_t bytes that a volume is known to have here, by operation_t's key
+    zhashx_t *stats; // known_t of stats.c
+    askers_t *stats_askers;
+    uint64_t stats_timer;
     link_t *links;    // all, also those that only wait for their last call
     bool is_stopping; // nobody is answered any more
 };
@@ -113,6 +118,7 @@ typedef enum {
     CALL_PUBLISH,
     CALL_UNPUBLISH,
     CALL_EXPAND,
+    CALL_STATS,
 } call_kind_t;
 
 /* The answer, or a fault whose text is "rpc error: code = ... desc = ...". */
@@ -189,6 +195,13 @@ int device_unmap (const csi_places_t *places, fault_t *fault);
 /* Removes the directories of a PersistentVolume of which nothing is published or staged any more;
    its note has been removed. */
 int device_forget (const char *root, const char *name, fault_t *fault);
+
+// ---- stats.c ----
+
+actor_handle_fn on_csi_stats;
+
+/* The table of what is known; zhashx_destroy forgets it. */
+zhashx_t *stats_new (void);
 
 // ---- in_use.c ----
 

@@ -90,12 +90,11 @@ static const struct {
     bool is_local;
     bool is_measured; // by walking; else the file system's own numbers tell
 } PLUGINS[] = {
-    { "kubernetes.io~empty-dir", true, true },     { "kubernetes.io~configmap", true, true },
-    { "kubernetes.io~secret", false, true },       { "kubernetes.io~projected", false, true },
-    { "kubernetes.io~downward-api", false, true }, { "kubernetes.io~git-repo", true, true },
-    { "kubernetes.io~csi", false, false },         { "kubernetes.io~local-volume", false, false },
-    { "kubernetes.io~nfs", false, false },         { "kubernetes.io~iscsi", false, false },
-    { "kubernetes.io~fc", false, false },
+    { "kubernetes.io~empty-dir", true, true },      { "kubernetes.io~configmap", true, true },
+    { "kubernetes.io~secret", false, true },        { "kubernetes.io~projected", false, true },
+    { "kubernetes.io~downward-api", false, true },  { "kubernetes.io~git-repo", true, true },
+    { "kubernetes.io~local-volume", false, false }, { "kubernetes.io~nfs", false, false },
+    { "kubernetes.io~iscsi", false, false },        { "kubernetes.io~fc", false, false },
 };
 
 typedef void volume_fn (void *context, size_t plugin, const char *name, const char *path);
@@ -181,31 +180,49 @@ known_of (const build_t *self, const char *uid, const char *directory, const cha
     return NULL;
 }
 
+/* Adds a volume by the names of its directory. */
+static void
+append_volume (const build_t *self, pod_stats_t *pod, const char *plugin, const char *name,
+               const fs_stats_t *fs)
+{
+    const node_t *known = known_of (self, pod->uid, plugin, name);
+    const char *own = node_get_text (known, "volume", NULL);
+    const char *claim = node_get_text (known, "claim", NULL);
+    volume_stats_t *items = tree_alloc (self->tree, (pod->volumes.count + 1) * sizeof *items);
+    if (pod->volumes.count)
+        memcpy (items, pod->volumes.items, pod->volumes.count * sizeof *items);
+    items[pod->volumes.count++] = (volume_stats_t){
+        .fs = *fs,
+        .name = own ? own : keep (self, name),
+        .pvc_name = claim,
+        .pvc_namespace = claim ? pod->ns : NULL,
+    };
+    pod->volumes.items = items;
+}
+
 static void
 add_volume (void *context, size_t plugin, const char *name, const char *path)
 {
     volumes_t *self = context;
-    pod_stats_t *pod = self->pod;
-    const node_t *known = known_of (self->build, pod->uid, PLUGINS[plugin].directory, name);
-    volume_stats_t volume = { .name = node_get_text (known, "volume", NULL) };
-    if (!volume.name)
-        volume.name = keep (self->build, name);
-    OWNED (free_text) char *mount = text_copy (path);
-    if (strcmp (PLUGINS[plugin].directory, "kubernetes.io~csi") == 0)
-        text_replace (&mount, "%s/mount", path);
-    if (!fill_volume (self->build, plugin, mount, &volume.fs))
+    fs_stats_t fs;
+    if (!fill_volume (self->build, plugin, path, &fs))
         return;
-    volume.pvc_name = node_get_text (known, "claim", NULL);
-    volume.pvc_namespace = volume.pvc_name ? pod->ns : NULL;
+    append_volume (self->build, self->pod, PLUGINS[plugin].directory, name, &fs);
     if (PLUGINS[plugin].is_local && has_to_be_walked (plugin, path))
-        fs_stats_add (self->sum, &volume.fs);
-    volume_stats_t *items =
-        tree_alloc (self->build->tree, (pod->volumes.count + 1) * sizeof *items);
-    if (pod->volumes.count)
-        memcpy (items, pod->volumes.items, pod->volumes.count * sizeof *items);
-    items[pod->volumes.count] = volume;
-    pod->volumes.items = items;
-    pod->volumes.count++;
+        fs_stats_add (self->sum, &fs);
+}
+
+/* Of CSI volumes their drivers tell; of those that don't, upstream shows nothing either. */
+static void
+add_driver_volumes (const build_t *self, pod_stats_t *pod)
+{
+    NODE_EACH (self->found->drivers, row)
+    {
+        fs_stats_t fs = { .time = self->time };
+        if (strcmp (node_get_text (row, "pod_uid", ""), pod->uid) == 0
+            && fs_stats_read_csi (node_get (row, "usage"), &fs))
+            append_volume (self, pod, "kubernetes.io~csi", node_get_text (row, "name", ""), &fs);
+    }
 }
 
 void
@@ -230,6 +247,7 @@ build_pod_disks (build_t *self, pod_stats_t *pod)
             fs_stats_add (sum, pod->containers.items[i].logs);
     }
     each_volume (self->provider, pod->uid, add_volume, &volumes);
+    add_driver_volumes (self, pod);
     if (stat (hosts, &stat_of) == 0)
         fs_stats_add (
             sum, &(fs_stats_t){ .used_bytes = known ((int64_t) stat_of.st_blocks * BLOCK_BYTES),

@@ -17,41 +17,50 @@ struct collection {
     collect_done_fn *done;
     void *context;
     size_t waiting; // answers
-    uint64_t requests[8];
+    uint64_t requests[10];
     fault_t fault;  // of a question without whose answer nothing can be said
     uint64_t timer; // the end of waiting for disks
 };
 
 static bool
-is_always (const collect_t *wanted)
+is_always (const provider_t *provider, const collect_t *wanted)
 {
-    (void) wanted;
+    (void) provider, (void) wanted;
     return true;
 }
 
 static bool
-is_with_disks (const collect_t *wanted)
+is_with_disks (const provider_t *provider, const collect_t *wanted)
 {
+    (void) provider;
     return wanted->has_disks;
 }
 
 static bool
-is_with_stats (const collect_t *wanted)
+is_with_stats (const provider_t *provider, const collect_t *wanted)
 {
+    (void) provider;
     return wanted->has_stats;
 }
 
 static bool
-is_with_agent (const collect_t *wanted)
+is_with_agent (const provider_t *provider, const collect_t *wanted)
 {
+    (void) provider;
     return wanted->has_agent;
+}
+
+static bool
+is_with_drivers (const provider_t *provider, const collect_t *wanted)
+{
+    return provider->has_csi && wanted->has_disks && wanted->max_age_ms >= 0;
 }
 
 /* What is asked of whom. */
 static const struct {
     const char *actor;
     message_id_t type;
-    bool (*is_needed) (const collect_t *wanted);
+    bool (*is_needed) (const provider_t *provider, const collect_t *wanted);
     const char *key;     // of the reply's body; NULL: all of it
     size_t place;        // in collected_t
     bool can_be_missing; // the rest is shown all the same
@@ -65,6 +74,8 @@ static const struct {
       true },
     { "pod-manager", MSG_POD_LIST, is_with_agent, "items", offsetof (collected_t, pod_list), true },
     { "volume-manager", MSG_VOLUME_LIST, is_with_disks, "volumes", offsetof (collected_t, volumes),
+      true },
+    { "csi-manager", MSG_CSI_STATS, is_with_drivers, "volumes", offsetof (collected_t, drivers),
       true },
     { "supervisor", MSG_ACTOR_LIST, is_with_agent, "actors", offsetof (collected_t, actors), true },
     { "bus", MSG_BUS_STATS, is_with_agent, "messages", offsetof (collected_t, messages), true },
@@ -179,14 +190,18 @@ collect (provider_t *provider, const collect_t *wanted, collect_done_fn *done, v
         *only = node_copy (self->tree, wanted->only);
         self->found.wanted.only = only;
     }
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t drivers = node_map();
+    node_set_int (tree, &drivers, "max_age_ms", wanted->max_age_ms);
     zlistx_add_end (provider->collections, self);
     for (size_t i = 0; i < COUNT_OF (QUESTIONS); i++)
-        self->waiting += QUESTIONS[i].is_needed (wanted);
+        self->waiting += QUESTIONS[i].is_needed (provider, wanted);
     for (size_t i = 0; i < COUNT_OF (QUESTIONS); i++) {
-        if (!QUESTIONS[i].is_needed (wanted))
+        if (!QUESTIONS[i].is_needed (provider, wanted))
             continue;
         asked_t asked = { self, i };
         self->requests[i] = actor_request (provider->actor, QUESTIONS[i].actor, QUESTIONS[i].type,
-                                           NULL, ASK_LIMIT_MS, on_answer, &asked, sizeof asked);
+                                           QUESTIONS[i].type == MSG_CSI_STATS ? &drivers : NULL,
+                                           ASK_LIMIT_MS, on_answer, &asked, sizeof asked);
     }
 }

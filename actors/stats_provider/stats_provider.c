@@ -5,7 +5,8 @@
    Arguments: {"node_name", "root_dir", "pod_logs_dir", "cgroup_driver", "cgroup_root",
    "cgroups_per_qos", "kubelet_cgroups", "runtime_cgroups", "system_cgroups": as in the
    configuration; "allocatable_memory": bytes that pods may use together; "feature_gates";
-   "volume_stats_ms": volumeStatsAggPeriod, below 0: volumes are not measured; "cgroup_mount":
+   "has_csi": there is a csi-manager; "volume_stats_ms": volumeStatsAggPeriod, below 0: volumes are
+   not measured; "cgroup_mount":
    "/sys/fs/cgroup" and "proc": "/proc", which tests change}. Source:
    reference/node-and-server.md 4.3. */
 #include "stats_provider.h"
@@ -276,6 +277,7 @@ read_args (provider_t *self)
     self->facts.cgroup_driver = cgroup_driver_of (node_get_text (args, "cgroup_driver", NULL));
     self->allocatable_memory = node_get_int (args, "allocatable_memory", 0);
     self->volume_age_ms = period_ms;
+    self->has_csi = node_get_bool (args, "has_csi", false);
 }
 
 static void *

@@ -22,6 +22,7 @@ typedef struct {
     node_facts_t facts;
     cgroup_place_t cgroups;
     const char *proc;      // "/proc"
+    bool has_csi;          // there is a csi-manager
     int64_t volume_age_ms; // volumeStatsAggPeriod
     int64_t allocatable_memory;
     zhashx_t *samples; // by group: the last reading of its CPU counter (build_use.c)
@@ -81,6 +82,7 @@ typedef struct {
     const node_t *volumes;    // volume.list's, or NULL
     const node_t *actors;     // actor.list's, or NULL
     const node_t *messages;   // bus.stats', or NULL
+    const node_t *drivers;    // csi.stats', or NULL: what drivers say of their volumes
     collect_t wanted;
 } collected_t;
 

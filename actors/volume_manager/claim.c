@@ -31,6 +31,7 @@ claim_setup (volume_job_t *job, fault_t *fault)
     const volume_plugin_t *plugin = volume_plugin_find (found.source, true, &job->source, fault);
     if (!plugin)
         return -1;
+    job->plugin = plugin;
     if (job->is_refresh && !plugin->refreshes)
         return leave (job);
     return volume_plugin_run (plugin, job, fault);

@@ -2,6 +2,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/record_table.h"
+#include <string.h>
 
 // ---- the shapes ----
 
@@ -290,4 +291,25 @@ fs_stats_add (fs_stats_t *sum, const fs_stats_t *more)
     take_number (&sum->capacity_bytes, more->capacity_bytes);
     take_number (&sum->inodes_free, more->inodes_free);
     take_number (&sum->inodes, more->inodes);
+}
+
+bool
+fs_stats_read_csi (const node_t *usage, fs_stats_t *out)
+{
+    bool is_any = false;
+    NODE_EACH (usage, row)
+    {
+        const char *unit = node_get_text (row, "unit", "");
+        bool is_bytes = strcmp (unit, "BYTES") == 0;
+        if (!is_bytes && strcmp (unit, "INODES") != 0)
+            continue;
+        opt_int_t total = { true, node_get_int (row, "total", 0) };
+        opt_int_t used = { true, node_get_int (row, "used", 0) };
+        opt_int_t available = { true, node_get_int (row, "available", 0) };
+        *(is_bytes ? &out->capacity_bytes : &out->inodes) = total;
+        *(is_bytes ? &out->used_bytes : &out->inodes_used) = used;
+        *(is_bytes ? &out->available_bytes : &out->inodes_free) = available;
+        is_any = true;
+    }
+    return is_any;
 }

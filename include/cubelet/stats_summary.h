@@ -126,6 +126,10 @@ typedef struct {
    of that name does. */
 node_t stats_summary_encode (const summary_t *summary, bool only_cpu_and_memory, tree_t *tree);
 
+/* Fills in what a CSI driver says of a volume, the VolumeUsage list of a
+   NodeGetVolumeStatsResponse. False when it says nothing of use. */
+bool fs_stats_read_csi (const node_t *usage, fs_stats_t *out);
+
 /* Adds what is set in `more` to `sum`; for a pod's ephemeral storage. Capacity and availability are
    taken over from the first that has them. */
 void fs_stats_add (fs_stats_t *sum, const fs_stats_t *more);

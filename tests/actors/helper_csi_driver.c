@@ -141,7 +141,10 @@ unstage (csi_driver_t *self, const node_t *request)
 
 #define ABILITIES                                                                                  \
     "{\"capabilities\": [{\"rpc\": {\"type\": \"STAGE_UNSTAGE_VOLUME\"}},"                         \
-    " {\"rpc\": {\"type\": \"EXPAND_VOLUME\"}}]}"
+    " {\"rpc\": {\"type\": \"GET_VOLUME_STATS\"}}, {\"rpc\": {\"type\": \"EXPAND_VOLUME\"}}]}"
+#define STATS                                                                                      \
+    "{\"usage\": [{\"unit\": \"BYTES\", \"total\": 1000, \"used\": 400, \"available\": 600},"      \
+    " {\"unit\": \"INODES\", \"total\": 10, \"used\": 4, \"available\": 6}]}"
 #define NODE_INFO                                                                                  \
     "{\"node_id\": \"id-of-node\", \"max_volumes_per_node\": 7,"                                   \
     " \"accessible_topology\": {\"segments\": {\"topology.lab/rack\": \"r1\"}}}"
@@ -167,6 +170,7 @@ static const struct {
     { NODE ("UnpublishVolume", unpublish_volume), unpublish, "{}" },
     { NODE ("UnstageVolume", unstage_volume), unstage, "{}" },
     { NODE ("ExpandVolume", expand_volume), NULL, "{}" },
+    { NODE ("GetVolumeStats", get_volume_stats), NULL, STATS },
 };
 
 static void

@@ -623,6 +623,46 @@ a_device_is_mapped_and_let_go (void **state)
     assert_int_equal (run ("grep ' '$PWD/ /proc/self/mountinfo"), 1 << 8);
 }
 
+/* Asks for the volumes' stats; the answer as JSON. Owned. */
+static char *
+stats (fixture_t *self, int max_age_ms)
+{
+    OWNED (free_text) char *json = text_format ("{\"max_age_ms\": %d}", max_age_ms);
+    received_t *reply =
+        await (self, peer_request_json (self->volumes, "csi-manager", MSG_CSI_STATS, json));
+    char *text = json_write (node_get (reply->body, "volumes"), JSON_COMPACT, NULL);
+    received_destroy (&reply);
+    return text;
+}
+
+static void
+drivers_tell_how_full_volumes_are (void **state)
+{
+    fixture_t *self = *state;
+    static const char ROW[] =
+        "[{\"pod_uid\":\"u1\",\"name\":\"v\",\"usage\":[{\"available\":600,\"total\":1000,\"used\":"
+        "400,"
+        "\"unit\":\"BYTES\"},{\"available\":6,\"total\":10,\"used\":4,\"unit\":\"INODES\"}]}]";
+    register_driver (self);
+    OWNED (free_text) char *none = stats (self, 0);
+    assert_string_equal (none, "[]");
+    mounts (self, "u1", INLINE, "");
+    OWNED (free_text) char *first = stats (self, 0);
+    assert_string_equal (first, ROW);
+    assert_true (was_called ("/v/mount\"}"));
+    OWNED (free_text) char *kept = stats (self, 3600000);
+    assert_string_equal (kept, ROW);
+    assert_int_equal (count_calls ("NodeGetVolumeStats"), 1);
+    run ("echo 'NodeGetVolumeStats hang' > driver/fault");
+    OWNED (free_text) char *late = stats (self, -1); // what is known, after a while
+    assert_string_equal (late, ROW);
+    OWNED (free_text) char *again = stats (self, -1); // who hangs is not asked again
+    assert_string_equal (again, ROW);
+    assert_int_equal (count_calls ("NodeGetVolumeStats"), 2);
+    run ("rm driver/fault");
+    unmounts (self, "u1", "");
+}
+
 static void
 what_is_mounted_does_not_need_its_driver (void **state)
 {
@@ -686,6 +726,7 @@ main (void)
         TEST (a_driver_may_want_to_publish_again),
         TEST (what_is_not_confirmed_is_asked_for_again),
         TEST (a_device_is_mapped_and_let_go),
+        TEST (drivers_tell_how_full_volumes_are),
         TEST (what_is_mounted_does_not_need_its_driver),
         TEST (the_node_says_which_volumes_it_has),
         TEST (a_new_incarnation_knows_what_is_mounted),

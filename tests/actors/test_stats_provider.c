@@ -84,6 +84,9 @@ typedef struct {
     peer_t *runtime, *pods, *volumes, *client, *other;
 } fixture_t;
 
+/* Whether the node is joined; set before fixture_new. */
+static bool has_csi;
+
 static fixture_t
 fixture_new (void)
 {
@@ -98,6 +101,7 @@ fixture_new (void)
     node_set_text (tree, &args, "pod_logs_dir", root);
     node_set_text (tree, &args, "cgroup_mount", cgroups);
     node_set_text (tree, &args, "proc", proc);
+    node_set_bool (tree, &args, "has_csi", has_csi);
     fixture_t self = { .stage = stage_new() };
     self.runtime = stage_peer (self.stage, "runtime");
     self.pods = stage_peer (self.stage, "pod-manager");
@@ -194,6 +198,60 @@ volumes_are_measured_and_a_missing_answer_leaves_out_a_part (void **state)
     OWNED (received_destroy) received_t *other = peer_expect_reply (self.other, same);
     assert_true (node_equal (other->body, reply->body));
     assert_null (peer_next (self.runtime, 1));
+    stage_destroy (&self.stage);
+}
+
+static const node_t *
+volume_named (const received_t *reply, const char *name)
+{
+    NODE_EACH (node_get (first_pod (reply), "volume"), volume)
+    {
+        if (strcmp (node_get_text (volume, "name", ""), name) == 0)
+            return volume;
+    }
+    fail_msg ("no volume %s", name);
+    return NULL;
+}
+
+static const char *
+claim_of (const node_t *volume)
+{
+    return node_as_text (node_at (volume, "pvcRef", "name", NULL), "");
+}
+
+static void
+volumes_of_claims_have_the_pods_names (void **state)
+{
+    (void) state;
+    has_csi = true;
+    fixture_t self = fixture_new();
+    has_csi = false;
+    peer_t *csi = stage_peer (self.stage, "csi-manager");
+    put ("root/pods/u1/volumes/kubernetes.io~local-volume/pv-1/file", "");
+    uint64_t id = peer_request_json (self.client, "stats-provider", MSG_STATS_SUMMARY, "{}");
+    tell_runtime (&self, 4);
+    OWNED (received_destroy) received_t *list = peer_expect (self.volumes, MSG_VOLUME_LIST);
+    peer_reply_json (
+        self.volumes, list,
+        "{\"volumes\": [{\"pod_uid\": \"u1\", \"volume\": \"disk\", \"name\": \"pv-1\", "
+        "\"directory\": \"kubernetes.io~local-volume\", \"claim\": \"data\"}, "
+        "{\"pod_uid\": \"u1\", \"volume\": \"scratch\", \"name\": \"pv-2\", "
+        "\"directory\": \"kubernetes.io~csi\", \"claim\": \"p-scratch\"}]}");
+    OWNED (received_destroy) received_t *asked = peer_expect (csi, MSG_CSI_STATS);
+    assert_int_equal (node_get_int (asked->body, "max_age_ms", 0), 60000);
+    peer_reply_json (csi, asked,
+                     "{\"volumes\": [{\"pod_uid\": \"u1\", \"name\": \"pv-2\", \"usage\": "
+                     "[{\"unit\": \"BYTES\", \"total\": 9, \"used\": 4, \"available\": 5}]}, "
+                     "{\"pod_uid\": \"u2\", \"name\": \"other\", \"usage\": []}]}");
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self.client, id);
+    const node_t *disk = volume_named (reply, "disk"), *scratch = volume_named (reply, "scratch");
+    assert_string_equal (claim_of (disk), "data");
+    assert_true (node_get_int (disk, "capacityBytes", 0) > 0);
+    assert_string_equal (claim_of (scratch), "p-scratch");
+    assert_int_equal (node_get_int (scratch, "capacityBytes", 0), 9);
+    assert_int_equal (node_get_int (scratch, "usedBytes", 0), 4);
+    assert_int_equal (node_get_int (scratch, "availableBytes", 0), 5);
+    assert_null (node_get (scratch, "inodes"));
     stage_destroy (&self.stage);
 }
 
@@ -309,6 +367,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         TEST (a_summary_needs_the_runtime_only_for_what_runs),
         TEST (volumes_are_measured_and_a_missing_answer_leaves_out_a_part),
+        TEST (volumes_of_claims_have_the_pods_names),
         TEST (only_the_wanted_pods),
         TEST (without_the_runtime_there_is_a_fault),
         TEST (a_page_of_metrics),

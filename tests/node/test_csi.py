@@ -149,6 +149,8 @@ class CsiDriver(JoinedCase):
             'status']['capacity'] == {'storage': '2Gi'})
         self.assertFalse(self.server.get('persistentvolumeclaims', 'data', 'default')['status'].get('conditions'))
         self.assertEqual(self.calls('NodeExpandVolume')[0]['capacity_range'], {'required_bytes': 2 << 30})
+        self.agent.wait('the metrics tell how full it is', lambda: 'kubelet_volume_stats_used_bytes{namespace="default",'
+                        'persistentvolumeclaim="data"} 400\n' in self.agent.get('/metrics')[1])
         self.assertEqual(len(self.calls('NodePublishVolume')), 1)
 
     def test_a_device_is_given_to_containers(self):
