@@ -246,6 +246,12 @@ listener_sweep (listener_t *self)
     pause_or_go_on (self); // who was silent may be busy by now, and the other way round
 }
 
+size_t
+listener_count (const listener_t *self)
+{
+    return self->count;
+}
+
 void
 listener_note (listener_t *self, const struct bufferevent *stream, int change, bool is_proven)
 {

@@ -123,6 +123,7 @@ destroy (server_t **self_p)
         exchange_drop (self, exchange->connection);
     zlistx_destroy (&self->exchanges);
     log_watch_destroy (&self->log_watch);
+    actor_timer_cancel (self->actor, &self->give_back.timer);
     access_stop (self);
     tls_server_destroy (&self->tls);
     if (self->base)
@@ -208,6 +209,7 @@ wait_for_events (server_t *self, waker_t *waker, int64_t wait_ms)
     for (listener_t *listener = zlistx_first (self->listeners); listener;
          listener = zlistx_next (self->listeners))
         listener_sweep (listener);
+    give_back_watch (self);
 }
 
 static void

@@ -7,6 +7,7 @@
    exchange.c        one request and its answer, which may come later
    access.c          who asks, and whether they may
    routes.c          which path is served on which port, by whom
+   give_back.c       memory after a crowd has gone
    healthz.c, pods.c, ...   what is served */
 #pragma once
 #include "cubelet/actor.h"
@@ -68,6 +69,11 @@ typedef struct {
     zlistx_t *exchanges;     // exchange_t that are not over
     lru_t *tokens, *reviews; // access.c
     struct log_watch *log_watch;
+    struct {
+        bool has_tls;   // OpenSSL has been loaded
+        size_t most;    // connections, since most of a crowd has gone
+        uint64_t timer; // 0: nothing is to be given back
+    } give_back;        // give_back.c
     int64_t started_ns;
 } server_t;
 
@@ -101,10 +107,18 @@ void listener_destroy (listener_t **self_p);
    of the event loop. */
 void listener_sweep (listener_t *self);
 
+/* Its connections. */
+size_t listener_count (const listener_t *self);
+
 /* A request came in, or one has been answered (`change` 1 or -1): connections without any have
    little time. `is_proven`: its client may use this port. */
 void
 listener_note (listener_t *self, const struct bufferevent *connection, int change, bool is_proven);
+
+// ---- give_back.c ----
+
+/* Has memory given back soon after it was needed; after every round of the event loop. */
+void give_back_watch (server_t *self);
 
 // ---- exchange.c ----
 
