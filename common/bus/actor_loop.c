@@ -44,8 +44,12 @@ fire_timers (actor_t *self)
 static int
 on_timer (zloop_t *loop, int timer_id, void *arg)
 {
-    (void) loop, (void) timer_id;
+    (void) loop;
     actor_t *self = arg;
+    // zloop calls one that has been ended if it is due already. The one that took its place stays;
+    // to set another beside it would make them more and more, for good.
+    if (timer_id != self->loop_timer)
+        return self->is_ending ? -1 : 0;
     self->loop_timer = -1;
     fire_timers (self);
     return loop_result (self);
