@@ -15,8 +15,7 @@ static bool
 is_counted (const managed_pod_t *entry)
 {
     bool may_run = entry->state == POD_WAITING || (entry->state == POD_ACTIVE && entry->may_run);
-    return may_run && !entry->is_orphan && !entry->is_removed
-           && !pod_status_is_terminal (node_get (tree_root (entry->pod), "status"));
+    return may_run && !entry->is_orphan && !entry->is_removed && !entry->is_terminal_in_api;
 }
 
 /* The other pods; `entries` and `demands` have room for all. Returns how many. */
@@ -57,9 +56,10 @@ reject (manager_t *self, managed_pod_t *entry, const pod_t *pod, const admission
     metric_count (METRIC_ADMISSION_REJECTIONS_TOTAL, LABELS (decision->reason));
     entry->state = POD_REJECTED;
     entry->may_run = false;
-    tree_destroy (&entry->status);
-    entry->status =
+    OWNED (tree_destroy)
+    tree_t *status =
         pod_status_rejected (pod, NULL, decision->reason, decision->message, clock_now_ns());
+    managed_set_status (entry, tree_root (status));
     warn_of_pod (self, entry, decision->reason, decision->message);
     report_pod (self, entry);
 }
@@ -113,7 +113,8 @@ admission_decide (manager_t *self, managed_pod_t *entry)
     fault_t fault = { 0 };
     OWNED (tree_destroy) tree_t *tree = tree_new();
     question_t question = { 0 };
-    node_t given = allocation_apply (entry, tree_root (entry->pod), tree);
+    node_t pod = packed_node (&entry->pod, tree);
+    node_t given = allocation_apply (entry, &pod, tree);
     admission_t decision = { .reason = "UnexpectedAdmissionError", .message = fault.text };
     if (ask (self, entry, &given, tree, &question, &fault) == 0)
         pod_admit (&question.pod, &question.demand, question.demands, question.count,
@@ -139,7 +140,8 @@ admission_decide_resize (manager_t *self, managed_pod_t *entry, tree_t *tree,
 {
     fault_t fault = { 0 };
     question_t question = { 0 };
-    if (ask (self, entry, tree_root (entry->pod), tree, &question, &fault) < 0) {
+    node_t pod = packed_node (&entry->pod, tree);
+    if (ask (self, entry, &pod, tree, &question, &fault) < 0) {
         LOG_WARNING ("Pod not understood pod=%s err=%s", entry->full_name, fault.text);
         return false;
     }

@@ -15,10 +15,11 @@ managed_free (managed_pod_t *self)
     free (self->source);
     free (self->fail_reason);
     free (self->fail_message);
-    tree_destroy (&self->pod);
-    tree_destroy (&self->status);
-    tree_destroy (&self->allocation);
-    tree_destroy (&self->actuated);
+    packed_clear (&self->pod);
+    packed_clear (&self->status);
+    packed_clear (&self->allocation);
+    packed_clear (&self->actuated);
+    tree_destroy (&self->demand_lists);
     free (self->resize_reason);
     free (self->resize_message);
     askers_destroy (&self->evictors);
@@ -39,7 +40,7 @@ mirror_destroy (void **self_p)
     mirror_t *self = *self_p;
     free (self->uid);
     free (self->full_name);
-    tree_destroy (&self->pod);
+    packed_clear (&self->pod);
     free (self);
     *self_p = NULL;
 }
@@ -53,18 +54,18 @@ pod_uid_of (const node_t *pod)
 int
 managed_set_pod (managed_pod_t *entry, const node_t *pod, fault_t *fault)
 {
-    tree_t *tree = tree_copy (pod);
     OWNED (tree_destroy) tree_t *scratch = tree_new();
     pod_t decoded;
-    node_t given = allocation_apply (entry, tree_root (tree), scratch);
-    if (pod_decode (&given, scratch, &decoded, fault) < 0) {
-        tree_destroy (&tree);
+    node_t given = allocation_apply (entry, pod, scratch);
+    if (pod_decode (&given, scratch, &decoded, fault) < 0)
         return fault_wrap (fault, "the pod");
-    }
-    pod_demand_read (&decoded, tree, &entry->demand);
+    tree_destroy (&entry->demand_lists);
+    entry->demand_lists = tree_new();
+    pod_demand_read (&decoded, entry->demand_lists, &entry->demand);
     entry->is_static = pod_is_static (&decoded);
-    tree_destroy (&entry->pod);
-    entry->pod = tree;
+    entry->is_deleted = node_at (pod, "metadata", "deletionTimestamp", NULL) != NULL;
+    entry->is_terminal_in_api = pod_status_is_terminal (node_get (pod, "status"));
+    packed_set (&entry->pod, pod);
     return 0;
 }
 
@@ -99,11 +100,21 @@ void
 managed_set_status (managed_pod_t *entry, const node_t *status)
 {
     // Only of pods whose start this manager has seen: after a restart it knows of no beginning.
-    if (is_running (status) && entry->status && !is_running (tree_root (entry->status)))
+    if (is_running (status) && entry->status.bytes && !entry->is_running_on_node)
         metric_observe (METRIC_POD_START_DURATION_SECONDS,
                         (double) (clock_monotonic_ms() - entry->seen_ms) / 1000, NO_LABELS);
-    tree_destroy (&entry->status);
-    entry->status = tree_copy (status);
+    entry->is_running_on_node = is_running (status);
+    entry->is_terminal_on_node = pod_status_is_terminal (status);
+    packed_set (&entry->status, status);
+}
+
+node_t
+managed_object (const managed_pod_t *entry, tree_t *tree)
+{
+    node_t pod = packed_node (&entry->pod, tree);
+    if (entry->status.bytes)
+        node_set (tree, &pod, "status", packed_node (&entry->status, tree));
+    return pod;
 }
 
 void
@@ -119,9 +130,12 @@ managed_count_worker (managed_pod_t *entry)
 void
 managed_count_start (manager_t *self, managed_pod_t *entry)
 {
-    const node_t *pod = tree_root (entry->pod);
+    if (entry->is_start_old || entry->is_static)
+        return;
+    OWNED (tree_destroy) tree_t *tree = packed_tree (&entry->pod);
+    const node_t *pod = tree_root (tree);
     pod_start_t start;
-    if (entry->is_start_old || entry->is_static || !pod_has_started (node_get (pod, "status")))
+    if (!pod_has_started (node_get (pod, "status")))
         return;
     entry->is_start_old = true;
     if (!pod_start_measure (pod, entry->pulls_ns, clock_now_ns(), &start))
@@ -182,16 +196,9 @@ find_static (manager_t *self, const char *full_name)
 }
 
 bool
-managed_is_deleted (const managed_pod_t *entry)
-{
-    return node_at (tree_root (entry->pod), "metadata", "deletionTimestamp", NULL) != NULL;
-}
-
-bool
 managed_is_terminal (const managed_pod_t *entry)
 {
-    return pod_status_is_terminal (tree_root (entry->status))
-           || pod_status_is_terminal (node_get (tree_root (entry->pod), "status"));
+    return entry->is_terminal_on_node || entry->is_terminal_in_api;
 }
 
 bool

@@ -12,9 +12,9 @@
 static int64_t
 patience_ms (const managed_pod_t *entry)
 {
+    OWNED (tree_destroy) tree_t *pod = packed_tree (&entry->pod);
     int64_t grace_s = node_as_int (
-        node_at (tree_root (entry->pod), "spec", "terminationGracePeriodSeconds", NULL),
-        GRACE_DEFAULT_S);
+        node_at (tree_root (pod), "spec", "terminationGracePeriodSeconds", NULL), GRACE_DEFAULT_S);
     if (entry->fail_grace_s.set)
         grace_s = entry->fail_grace_s.value;
     if (grace_s > PATIENCE_MAX_MS / 1500)

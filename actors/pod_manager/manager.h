@@ -14,6 +14,7 @@
 #include "cubelet/actor.h"
 #include "cubelet/askers.h"
 #include "cubelet/node_facts.h"
+#include "cubelet/packed.h"
 #include "cubelet/pod_admission.h"
 #include "cubelet/pod_names.h"
 #include "cubelet/pod_resize.h"
@@ -40,10 +41,15 @@ typedef struct {
     int64_t pulls_ns;  // how long its images took
     bool is_begun;     // its worker has been there
     bool is_start_old; // its start has been counted, or was not seen from its beginning
-    tree_t *pod;       // its demand lives in it, too
-    tree_t *status;    // the worker's last word, or the refusal's; NULL: none yet
+    packed_t pod;      // the object
+    packed_t status;   // the worker's last word, or the refusal's; none yet
     pod_demand_t demand;
+    tree_t *demand_lists; // those of `demand`
     bool is_static;
+    bool is_deleted;          // the object has a deletionTimestamp
+    bool is_terminal_in_api;  // the object's status is Failed or Succeeded
+    bool is_terminal_on_node; // `status` is
+    bool is_running_on_node;
     bool is_orphan;       // only the runtime knows it
     bool is_removed;      // gone from its source
     bool is_in_set;       // while a set is compared
@@ -53,8 +59,8 @@ typedef struct {
     bool is_failing;      // to be stopped with fail_reason and fail_message
     char *fail_reason, *fail_message;
     opt_int_t fail_grace_s;
-    tree_t *allocation;  // the resources it was given (pod_resize.h); NULL: those of its spec
-    tree_t *actuated;    // those its containers have got, as the worker says; NULL: not known
+    packed_t allocation; // the resources it was given (pod_resize.h); none: those of its spec
+    packed_t actuated;   // those its containers have got, as the worker says; none: not known
     char *resize_reason; // why it does not get those it asks for; NULL: it does
     char *resize_message;
     int64_t patient_until; // monotonic ms: who wants it failed waits no longer than that
@@ -66,7 +72,7 @@ typedef struct {
 typedef struct {
     char *uid;
     char *full_name;
-    tree_t *pod;
+    packed_t pod;
 } mirror_t;
 
 typedef struct {
@@ -107,11 +113,15 @@ managed_pod_t *managed_add (manager_t *self, const node_t *pod, const char *sour
 /* Puts another object in place of the pod's; the old one stays when the new one cannot be read. */
 int managed_set_pod (managed_pod_t *entry, const node_t *pod, fault_t *fault);
 
+/* The status is what a worker or a refusal says; NULL: nobody has said anything yet. */
 void managed_set_status (managed_pod_t *entry, const node_t *status);
 
 /* For /metrics: the worker of a pod is there; the API server's pod (its status, too) was seen. */
 void managed_count_worker (managed_pod_t *entry);
 void managed_count_start (manager_t *self, managed_pod_t *entry);
+
+/* The pod with its status as the node knows it, in `tree`. */
+node_t managed_object (const managed_pod_t *entry, tree_t *tree);
 
 /* Takes it out and frees it. */
 void managed_forget (manager_t *self, managed_pod_t *entry);
@@ -126,7 +136,6 @@ managed_pod_t *find_active (manager_t *self, const char *full_name);
 managed_pod_t *find_static (manager_t *self, const char *full_name);
 
 const char *pod_uid_of (const node_t *pod);
-bool managed_is_deleted (const managed_pod_t *entry);  // has a deletionTimestamp
 bool managed_is_terminal (const managed_pod_t *entry); // Failed or Succeeded, by the API or by us
 bool sources_are_ready (const manager_t *self);
 
@@ -176,7 +185,7 @@ void resizes_begin (manager_t *self);
 /* Gives a new pod what it had before a restart, else what its spec asks for. */
 void allocation_begin (manager_t *self, managed_pod_t *entry);
 
-/* The pod with what it has been given, in `tree`. */
+/* The pod with what it has been given; in `tree`, or `pod` itself. */
 node_t allocation_apply (const managed_pod_t *entry, const node_t *pod, tree_t *tree);
 
 /* A worker says what its containers have got. */

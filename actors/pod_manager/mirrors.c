@@ -39,7 +39,7 @@ mirror_take (manager_t *self, const node_t *pod)
 {
     const char *uid = pod_uid_of (pod);
     mirror_t *mirror = (mirror_t *) mirror_find_uid (self, uid);
-    if (mirror && node_equal (tree_root (mirror->pod), pod))
+    if (mirror && packed_equal (&mirror->pod, pod))
         return;
     if (!mirror) {
         const node_t *meta = node_get (pod, "metadata");
@@ -51,8 +51,7 @@ mirror_take (manager_t *self, const node_t *pod)
         zlistx_add_start (self->mirrors, mirror);
         LOG_INFO ("Mirror pod found pod=%s uid=%s", mirror->full_name, uid);
     }
-    tree_destroy (&mirror->pod);
-    mirror->pod = tree_copy (pod);
+    packed_set (&mirror->pod, pod);
     report_static (self, mirror->full_name);
 }
 
@@ -105,7 +104,8 @@ mirrors_report_orphans (manager_t *self)
          mirror = zlistx_next (self->mirrors)) {
         if (find_static (self, mirror->full_name))
             continue;
-        const node_t *meta = node_get (tree_root (mirror->pod), "metadata");
+        node_t pod = packed_node (&mirror->pod, tree);
+        const node_t *meta = node_get (&pod, "metadata");
         node_t body = node_map();
         node_set_text (tree, &body, "namespace", node_get_text (meta, "namespace", ""));
         node_set_text (tree, &body, "name", node_get_text (meta, "name", ""));

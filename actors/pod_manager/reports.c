@@ -14,14 +14,14 @@ report_pod (manager_t *self, managed_pod_t *entry)
     node_t body = node_map();
     const mirror_t *mirror = entry->is_static ? mirror_find (self, entry->full_name) : NULL;
     bool is_off = entry->state == POD_FINISHED || entry->state == POD_REJECTED;
-    node_set (tree, &body, "pod", node_copy (tree, tree_root (entry->pod)));
-    if (entry->status)
-        node_set (tree, &body, "status", node_copy (tree, tree_root (entry->status)));
+    node_set (tree, &body, "pod", packed_node (&entry->pod, tree));
+    if (entry->status.bytes)
+        node_set (tree, &body, "status", packed_node (&entry->status, tree));
     node_set_bool (tree, &body, "finished", is_off && !entry->may_run);
     node_set_bool (tree, &body, "running", entry->may_run);
     node_set_bool (tree, &body, "terminating", entry->is_removed);
     if (mirror)
-        node_set (tree, &body, "mirror", node_copy (tree, tree_root (mirror->pod)));
+        node_set (tree, &body, "mirror", packed_node (&mirror->pod, tree));
     actor_send (self->actor, "status-reporter", MSG_POD_REPORT, &body);
 }
 
@@ -40,7 +40,8 @@ warn_of_pod (manager_t *self, const managed_pod_t *entry, const char *reason, co
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
-    node_set (tree, &body, "object", object_reference_pod (tree, tree_root (entry->pod), NULL));
+    node_t pod = packed_node (&entry->pod, tree);
+    node_set (tree, &body, "object", object_reference_pod (tree, &pod, NULL));
     node_set_text (tree, &body, "type", "Warning");
     node_set_text (tree, &body, "reason", reason);
     node_set_text (tree, &body, "message", message);
@@ -48,15 +49,6 @@ warn_of_pod (manager_t *self, const managed_pod_t *entry, const char *reason, co
 }
 
 // ---- questions ----
-
-static node_t
-pod_with_status (tree_t *tree, const managed_pod_t *entry)
-{
-    node_t pod = node_copy (tree, tree_root (entry->pod));
-    if (entry->status)
-        node_set (tree, &pod, "status", node_copy (tree, tree_root (entry->status)));
-    return pod;
-}
 
 /* Out of the list as soon as its source has it no more, as upstream. */
 static bool
@@ -74,7 +66,7 @@ on_pod_list (void *state, const message_t *message, fault_t *fault)
     node_t items = node_array();
     MANAGER_EACH (self, entry)
     if (is_listed (entry))
-        node_append (tree, &items, pod_with_status (tree, entry));
+        node_append (tree, &items, managed_object (entry, tree));
     node_t body = node_map();
     node_set (tree, &body, "items", items);
     actor_reply (self->actor, message, &body);
@@ -126,7 +118,7 @@ on_pod_get (void *state, const message_t *message, fault_t *fault)
                           node_get_text (body, "name", ""));
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t answer = node_map();
-    node_set (tree, &answer, "pod", pod_with_status (tree, entry));
+    node_set (tree, &answer, "pod", managed_object (entry, tree));
     node_set_text (tree, &answer, "uid", entry->uid);
     actor_reply (self->actor, message, &answer);
     return 0;

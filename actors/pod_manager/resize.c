@@ -82,11 +82,11 @@ write_state (manager_t *self)
     node_t actuated = rows_before (self, self->actuated_before, tree);
     MANAGER_EACH (self, entry)
     {
-        if (!entry->allocation || entry->is_removed)
+        if (!entry->allocation.bytes || entry->is_removed)
             continue;
-        node_set (tree, &allocated, entry->uid, node_copy (tree, tree_root (entry->allocation)));
-        if (entry->actuated)
-            node_set (tree, &actuated, entry->uid, node_copy (tree, tree_root (entry->actuated)));
+        node_set (tree, &allocated, entry->uid, packed_node (&entry->allocation, tree));
+        if (entry->actuated.bytes)
+            node_set (tree, &actuated, entry->uid, packed_node (&entry->actuated, tree));
     }
     write_file (self, ALLOCATED_FILE, &allocated);
     write_file (self, ACTUATED_FILE, &actuated);
@@ -117,21 +117,23 @@ allocations_flush (manager_t *self)
 
 // ---- one pod ----
 
-static tree_t *
-copy_or_null (const node_t *node)
+static void
+allocate_desired (managed_pod_t *entry)
 {
-    return node_is_map (node) ? tree_copy (node) : NULL;
+    OWNED (tree_destroy) tree_t *tree = packed_tree (&entry->pod);
+    node_t allocation = pod_allocation (tree_root (tree), tree);
+    packed_set (&entry->allocation, &allocation);
 }
 
 void
 allocation_begin (manager_t *self, managed_pod_t *entry)
 {
-    entry->allocation = copy_or_null (node_get (tree_root (self->allocated_before), entry->uid));
-    entry->actuated = copy_or_null (node_get (tree_root (self->actuated_before), entry->uid));
-    if (!entry->allocation) {
-        entry->allocation = tree_new();
-        *tree_root (entry->allocation) = pod_allocation (tree_root (entry->pod), entry->allocation);
-    }
+    const node_t *allocated = node_get (tree_root (self->allocated_before), entry->uid);
+    const node_t *actuated = node_get (tree_root (self->actuated_before), entry->uid);
+    packed_set (&entry->allocation, node_is_map (allocated) ? allocated : NULL);
+    packed_set (&entry->actuated, node_is_map (actuated) ? actuated : NULL);
+    if (!entry->allocation.bytes)
+        allocate_desired (entry);
     allocations_changed (self);
 }
 
@@ -142,11 +144,9 @@ on_pod_actuated (void *state, const message_t *message, fault_t *fault)
     manager_t *self = state;
     managed_pod_t *entry = find_uid (self, node_get_text (message->body, "uid", ""));
     const node_t *resources = node_get (message->body, "resources");
-    bool is_known = entry && node_equal (tree_root (entry->actuated), resources);
-    if (!entry || !entry->allocation || is_known)
+    if (!entry || !entry->allocation.bytes || packed_equal (&entry->actuated, resources))
         return 0;
-    tree_destroy (&entry->actuated);
-    entry->actuated = tree_copy (resources);
+    packed_set (&entry->actuated, resources);
     allocations_changed (self);
     return 0;
 }
@@ -154,10 +154,10 @@ on_pod_actuated (void *state, const message_t *message, fault_t *fault)
 node_t
 allocation_apply (const managed_pod_t *entry, const node_t *pod, tree_t *tree)
 {
-    const node_t *allocation = tree_root (entry->allocation);
-    if (!allocation || pod_allocation_is_desired (pod, allocation))
-        return node_copy (tree, pod);
-    return pod_with_allocation (pod, allocation, tree);
+    node_t allocation = packed_node (&entry->allocation, tree);
+    if (node_is_nil (&allocation) || pod_allocation_is_desired (pod, &allocation))
+        return *pod;
+    return pod_with_allocation (pod, &allocation, tree);
 }
 
 static void
@@ -171,10 +171,8 @@ static void
 accept_resize (manager_t *self, managed_pod_t *entry)
 {
     fault_t fault = { 0 };
-    OWNED (tree_destroy) tree_t *pod = tree_copy (tree_root (entry->pod));
-    tree_destroy (&entry->allocation);
-    entry->allocation = tree_new();
-    *tree_root (entry->allocation) = pod_allocation (tree_root (pod), entry->allocation);
+    OWNED (tree_destroy) tree_t *pod = packed_tree (&entry->pod);
+    allocate_desired (entry);
     if (managed_set_pod (entry, tree_root (pod), &fault) < 0)
         LOG_WARNING ("Resized pod not understood pod=%s err=%s", entry->full_name, fault.text);
     LOG_INFO ("Pod gets the resources it asks for pod=%s uid=%s", entry->full_name, entry->uid);
@@ -184,17 +182,17 @@ accept_resize (manager_t *self, managed_pod_t *entry)
 bool
 resize_consider (manager_t *self, managed_pod_t *entry)
 {
-    const node_t *pod = tree_root (entry->pod);
     bool may_resize = (entry->state == POD_ACTIVE || entry->state == POD_WAITING)
                       && !entry->is_removed && !managed_is_terminal (entry);
-    if (!entry->allocation || !may_resize)
+    if (!entry->allocation.bytes || !may_resize)
         return false;
-    if (pod_allocation_is_desired (pod, tree_root (entry->allocation))) {
+    OWNED (tree_destroy) tree_t *tree = packed_tree (&entry->pod);
+    node_t allocation = packed_node (&entry->allocation, tree);
+    if (pod_allocation_is_desired (tree_root (tree), &allocation)) {
         set_text (&entry->resize_reason, NULL);
         set_text (&entry->resize_message, NULL);
         return false;
     }
-    OWNED (tree_destroy) tree_t *tree = tree_new();
     resize_decision_t decision = { 0 };
     if (!admission_decide_resize (self, entry, tree, &decision))
         return false;

@@ -20,7 +20,8 @@ pod_as_kept (tree_t *tree, const node_t *pod, const char *source, const managed_
 {
     if (!is_api (source))
         return node_copy (tree, pod);
-    return pod_of_api (tree, pod, known ? tree_root (known->pod) : NULL, clock_now_ns());
+    node_t before = known ? packed_node (&known->pod, tree) : node_nil();
+    return pod_of_api (tree, pod, known ? &before : NULL, clock_now_ns());
 }
 
 // ---- additions ----
@@ -61,7 +62,7 @@ add_pod (manager_t *self, const node_t *pod, const char *source)
         allocation_begin (self, entry);
     LOG_INFO ("SyncLoop ADD source=%s pod=%s uid=%s", source, entry->full_name, entry->uid);
     // One that is over or on its way out may have left something here: the worker cleans up.
-    bool is_ending = managed_is_deleted (entry) || managed_is_terminal (entry);
+    bool is_ending = entry->is_deleted || managed_is_terminal (entry);
     if (is_running_already (self, entry->uid) || is_ending || admission_decide (self, entry))
         begin_pod (self, entry);
 }
@@ -110,9 +111,10 @@ update_pod (manager_t *self, managed_pod_t *entry, const node_t *pod, const char
     bool is_stopping = entry->is_removed || entry->is_orphan;
     if (is_stopping)
         come_back (entry, source);
-    if (node_equal (tree_root (entry->pod), &kept))
+    node_t before = packed_node (&entry->pod, tree);
+    if (node_equal (&before, &kept))
         return;
-    pod_change_t change = pod_change_of (tree_root (entry->pod), &kept);
+    pod_change_t change = pod_change_of (&before, &kept);
     if (managed_set_pod (entry, &kept, &fault) < 0) {
         LOG_WARNING ("Pod not understood source=%s pod=%s uid=%s err=%s", source, entry->full_name,
                      entry->uid, fault.text);

@@ -71,7 +71,7 @@ begin_again (manager_t *self, managed_pod_t *entry)
 {
     metric_count (METRIC_RESTARTED_PODS_TOTAL, LABELS (entry->is_static ? "true" : ""));
     entry->is_wanted_again = entry->is_removed = entry->is_orphan = false;
-    tree_destroy (&entry->status);
+    managed_set_status (entry, NULL);
     entry->state = POD_WAITING;
     entry->is_restarting = true; // a worker remembers what it has ended: it must go first
     if (admission_decide (self, entry))
@@ -118,7 +118,7 @@ static bool
 is_to_end (const managed_pod_t *entry)
 {
     return entry->is_removed || entry->is_orphan || entry->is_failing
-           || entry->state == POD_REJECTED || managed_is_deleted (entry);
+           || entry->state == POD_REJECTED || entry->is_deleted;
 }
 
 int

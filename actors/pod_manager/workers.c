@@ -28,7 +28,8 @@ worker_sync (manager_t *self, const managed_pod_t *entry)
     node_t body = node_map();
     opt_int_t grace_s = grace_of (entry);
     bool is_stopping = is_leftover (entry) || entry->is_removed || entry->is_failing;
-    node_set (tree, &body, "pod", allocation_apply (entry, tree_root (entry->pod), tree));
+    node_t pod = packed_node (&entry->pod, tree);
+    node_set (tree, &body, "pod", allocation_apply (entry, &pod, tree));
     node_set_bool (tree, &body, "terminate", is_stopping);
     if (is_stopping && grace_s.set)
         node_set_int (tree, &body, "grace", grace_s.value);
@@ -42,12 +43,12 @@ worker_sync (manager_t *self, const managed_pod_t *entry)
         node_set_text (tree, &pending, "message", entry->resize_message);
         node_set (tree, &body, "resize", pending);
     }
-    if (entry->actuated)
-        node_set (tree, &body, "actuated", node_copy (tree, tree_root (entry->actuated)));
+    if (entry->actuated.bytes)
+        node_set (tree, &body, "actuated", packed_node (&entry->actuated, tree));
     if (entry->is_orphan)
         node_set_bool (tree, &body, "runtime_only", true);
-    if (entry->status)
-        node_set (tree, &body, "status", node_copy (tree, tree_root (entry->status)));
+    if (entry->status.bytes)
+        node_set (tree, &body, "status", packed_node (&entry->status, tree));
     actor_send (self->actor, entry->worker, MSG_POD_SYNC, &body);
 }
 

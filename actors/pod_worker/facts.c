@@ -62,14 +62,12 @@ static const record_type_t NODE_FACTS = {
 };
 
 int
-facts_decode (worker_t *self, fault_t *fault)
+facts_decode (worker_t *self, const node_t *args, fault_t *fault)
 {
     static const int64_t REQUEST_TIMEOUT_MS = 120000; // KubeletConfiguration runtimeRequestTimeout
     written_t written = { 0 };
     node_facts_t *facts = &self->facts;
-    if (record_decode (&NODE_FACTS, tree_root (self->args), self->args, RECORD_STRICT, &written,
-                       fault)
-        < 0)
+    if (record_decode (&NODE_FACTS, args, self->fact_lists, RECORD_STRICT, &written, fault) < 0)
         return fault_wrap (fault, "the worker's arguments");
     *facts = written.facts;
     self->is_standalone = written.is_standalone;

@@ -47,19 +47,6 @@ volumes_changed (worker_t *self)
         self->volume = WORK_TODO;
 }
 
-/* Volumes that are there stay as they are while a refresh of them fails. */
-static void
-merge_volumes (worker_t *self, const node_t *volumes)
-{
-    if (!self->volumes) {
-        self->volumes = tree_copy (volumes);
-        return;
-    }
-    for (size_t i = 0; i < node_count (volumes); i++)
-        node_set (self->volumes, tree_root (self->volumes), node_key_at (volumes, i),
-                  node_copy (self->volumes, node_value_at (volumes, i)));
-}
-
 static void
 report_mount_fault (worker_t *self, const fault_t *fault)
 {
@@ -87,7 +74,8 @@ on_volumes (void *state, const message_t *reply, const fault_t *fault, void *con
     else {
         self->volume_backoff = (backoff_t){ 0 };
         self->volume_retry_at = 0;
-        merge_volumes (self, node_get (reply->body, "volumes"));
+        // Volumes that are there stay as they are while a refresh of them fails.
+        tree_merge (&self->volumes, node_get (reply->body, "volumes"));
         const node_t *users = node_get (reply->body, "userns_host_id");
         self->userns_host_id = (opt_int_t){ users != NULL, node_as_int (users, 0) };
     }

@@ -29,9 +29,7 @@ send_status (worker_t *self, const node_t *status)
     if (self->pulled_at > self->pulls_began_at)
         node_set_int (tree, &body, "pulls_ns", self->pulled_at - self->pulls_began_at);
     actor_send (self->actor, "pod-manager", MSG_POD_STATUS, &body);
-    tree_t *reported = tree_copy (status);
-    tree_destroy (&self->reported);
-    self->reported = reported;
+    packed_set (&self->reported, status);
     self->is_report_due = false;
 }
 
@@ -39,17 +37,17 @@ void
 report_status (worker_t *self)
 {
     if (self->status
-        && (self->is_report_due || !self->reported
-            || !node_equal (tree_root (self->reported), tree_root (self->status))))
+        && (self->is_report_due || !packed_equal (&self->reported, tree_root (self->status))))
         send_status (self, tree_root (self->status));
 }
 
 void
 report_readiness (worker_t *self)
 {
+    OWNED (tree_destroy) tree_t *reported = packed_tree (&self->reported);
     OWNED (tree_destroy)
-    tree_t *status = self->reported && self->status
-                         ? pod_sync_readiness (tree_root (self->reported), tree_root (self->status))
+    tree_t *status = self->reported.bytes && self->status
+                         ? pod_sync_readiness (tree_root (reported), tree_root (self->status))
                          : NULL;
     if (status)
         send_status (self, tree_root (status));

@@ -29,16 +29,15 @@ say_actuated (worker_t *self)
     actor_send (self->actor, "pod-manager", MSG_POD_ACTUATED, &body);
 }
 
-/* Puts what one container has got in the place of what was known of it. The tree only grows: made
-   anew each time, it holds what is true and no more. */
+/* Puts what one container has got in the place of what was known of it. */
 static void
 set_row (worker_t *self, const char *name, const node_t *row)
 {
-    tree_t *tree = tree_copy (tree_root (self->actuated));
-    node_set (tree, tree_root (tree), name, node_copy (tree, row));
-    tree_destroy (&self->actuated);
-    self->actuated = tree;
-    self->local->actuated = tree_root (tree);
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t rows = node_map();
+    node_set (tree, &rows, name, *row);
+    tree_merge (&self->actuated, &rows);
+    self->local->actuated = tree_root (self->actuated);
 }
 
 /* {id, spec: {requests limits}, resources: CRI's} of a container, NULL when it is not known. */

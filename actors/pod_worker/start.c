@@ -148,8 +148,10 @@ on_image (void *state, const message_t *reply, const fault_t *fault, void *conte
     }
     if (!fault) {
         count_image (self, node_get_bool (reply->body, "pulled", false));
-        node_set (self->images, tree_root (self->images), key->container,
-                  node_copy (self->images, reply->body));
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t answer = node_map();
+        node_set (tree, &answer, key->container, *reply->body);
+        tree_merge (&self->images, &answer);
         pod_local_ended (self->local, POD_ENSURE_IMAGE, key->container, clock_now_ns());
         worker_step (self);
         return;

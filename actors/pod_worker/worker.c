@@ -75,10 +75,11 @@ make_status (worker_t *self)
         .runtime_name = self->runtime_name ? self->runtime_name : "",
         .host_ips = self->is_standalone ? (text_list_t){ 0 } : self->facts.host_ips,
     };
+    OWNED (tree_destroy)
     tree_t *status = pod_status (&self->pod, self->seen, self->local, tree_root (self->status),
                                  &node, clock_now_ns());
     tree_destroy (&self->status);
-    self->status = status;
+    self->status = tree_copy (tree_root (status)); // without what building it took
 }
 
 /* Nothing is left of the pod: says so, and goes on saying so when asked. */
@@ -357,14 +358,14 @@ static void
 stop (void **self_p)
 {
     worker_t *self = *self_p;
-    tree_t **const trees[] = {
-        &self->args,         &self->pod_tree,         &self->status,         &self->volumes,
-        &self->images,       &self->probed,           &self->reported,       &self->actuated,
-        &self->resize_steps, &self->listed_sandboxes, &self->refs,           &self->objects,
-        &self->tokens,       &self->handlers,         &self->actuated_before
-    };
+    tree_t **const trees[] = { &self->fact_lists, &self->pod_tree,       &self->status,
+                               &self->volumes,    &self->images,         &self->probed,
+                               &self->actuated,   &self->resize_steps,   &self->listed_sandboxes,
+                               &self->refs,       &self->objects,        &self->tokens,
+                               &self->handlers,   &self->actuated_before };
     for (size_t i = 0; i < COUNT_OF (trees); i++)
         tree_destroy (trees[i]);
+    packed_clear (&self->reported);
     pod_seen_destroy (&self->seen);
     pod_local_destroy (&self->local);
     zlistx_destroy (&self->starts);
@@ -381,16 +382,12 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
 {
     worker_t *self = memory_new (1, sizeof *self);
     self->actor = actor;
-    self->args = tree_copy (args);
+    self->fact_lists = tree_new();
     self->seen = pod_seen_new();
     self->local = pod_local_new();
-    self->images = tree_new();
-    *tree_root (self->images) = node_map();
-    self->actuated = tree_new();
-    *tree_root (self->actuated) = node_map();
     self->starts = container_starts_new();
     void *state = self;
-    if (facts_decode (self, fault) < 0) {
+    if (facts_decode (self, args, fault) < 0) {
         stop (&state);
         return NULL;
     }

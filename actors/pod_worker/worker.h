@@ -16,6 +16,7 @@
 #include "cubelet/actor.h"
 #include "cubelet/backoff.h"
 #include "cubelet/node_facts.h"
+#include "cubelet/packed.h"
 #include "cubelet/pod.h"
 #include "cubelet/pod_local.h"
 #include "cubelet/pod_plan.h"
@@ -37,7 +38,7 @@ typedef enum { WORK_TODO, WORK_ASKED, WORK_DONE } work_t;
 
 typedef struct {
     actor_t *actor;
-    tree_t *args;       // owns the facts
+    tree_t *fact_lists; // those of the facts; their texts are the arguments'
     tree_t *handlers;   // of the runtime, which the facts borrow
     node_facts_t facts; // of the node
     bool is_standalone; // there is no Node object, so no host addresses in statuses (as upstream)
@@ -55,10 +56,10 @@ typedef struct {
     tree_t *refs;       // the API objects it uses, as asked for; NULL: none
     tree_t *objects;    // the last OBJECT_STATE's; NULL: none yet
     tree_t *tokens;     // of the service account, for the next VOLUME_SETUP
-    tree_t *images;     // container name -> IMAGE_ENSURE's answer
+    tree_t *images;     // container name -> IMAGE_ENSURE's answer; NULL: none yet
     zlistx_t *starts;   // start_t of start.c
     tree_t *probed;     // the last PROBE_SET
-    tree_t *reported;   // the last POD_STATUS's status
+    packed_t reported;  // the last POD_STATUS's status
     bool is_report_due; // it is to be said again, even if it is the same
 
     char created_sandbox[ID_MAX]; // the last one, until its status is known
@@ -93,7 +94,7 @@ typedef struct {
     size_t statuses_asked;    // of the first listing, not answered yet
     bool is_stepping;         // guards against a step within a step ...
     bool needs_step;          // ... which is made after it
-    tree_t *actuated;         // container name -> {id spec resources}: what it has got (resize.c)
+    tree_t *actuated;         // container name -> {id spec resources}: what it has got; or NULL
     tree_t *actuated_before;  // name -> {requests limits}, before this worker; NULL: not known
     tree_t *resize_steps;     // of the resize under way; NULL: none
     size_t resize_next;       // which of them
@@ -117,9 +118,9 @@ void worker_step_later (worker_t *self, int64_t delay_ms);
 /* Where links to container logs go. */
 #define CONTAINER_LOGS_DIR "/var/log/containers"
 
-/* Fills the facts from `self->args`, which are NODE_FACTS' fields. Texts stay there. Returns 0 or
-   -1 with FAULT_INVALID. */
-int facts_decode (worker_t *self, fault_t *fault);
+/* Fills the facts from the actor's arguments, which are NODE_FACTS' fields. Texts stay there.
+   Returns 0 or -1 with FAULT_INVALID. */
+int facts_decode (worker_t *self, const node_t *args, fault_t *fault);
 
 // ---- files.c ----
 

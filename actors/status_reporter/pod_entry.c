@@ -6,39 +6,6 @@
 #include "cubelet/pod_status_merge.h"
 #include "status_reporter.h"
 
-// ---- packed trees ----
-
-void
-packed_set (packed_t *self, const node_t *node)
-{
-    free (self->bytes);
-    *self = (packed_t){ NULL, 0 };
-    if (node)
-        self->bytes = node_pack (node, &self->size);
-}
-
-tree_t *
-packed_tree (const packed_t *self)
-{
-    fault_t fault = { 0 };
-    tree_t *tree = self->bytes ? tree_unpack (self->bytes, self->size, &fault) : NULL;
-    if (self->bytes && !tree)
-        LOG_ERROR ("A kept object cannot be read err=%s", fault.text);
-    return tree ? tree : tree_new();
-}
-
-/* FNV-1a; two statuses in a row with the same one would count as one. */
-uint64_t
-packed_hash (const packed_t *self)
-{
-    uint64_t hash = 0xcbf29ce484222325U;
-    if (!self->bytes)
-        return 0;
-    for (size_t i = 0; i < self->size; i++)
-        hash = (hash ^ (unsigned char) self->bytes[i]) * 0x100000001b3U;
-    return hash ? hash : 1;
-}
-
 // ---- entries ----
 
 entry_t *

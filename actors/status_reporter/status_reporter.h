@@ -7,13 +7,8 @@
 #pragma once
 #include "cubelet/api_call.h"
 #include "cubelet/backoff.h"
+#include "cubelet/packed.h"
 #include <czmq.h>
-
-/* A tree, packed: kept for every pod, and unpacked only when it is sent. */
-typedef struct {
-    char *bytes; // NULL: none
-    size_t size;
-} packed_t;
 
 typedef enum {
     ENTRY_POD,
@@ -82,10 +77,6 @@ void entry_destroy (void **self_p);
 
 /* Takes over what a POD_REPORT says. */
 void entry_take (entry_t *self, const node_t *report);
-
-void packed_set (packed_t *self, const node_t *node); // NULL: none
-tree_t *packed_tree (const packed_t *self);           // owned; root nil when there is none
-uint64_t packed_hash (const packed_t *self);          // never 0 when there is something
 
 // ---- pod_sync.c ----
 

@@ -5,6 +5,7 @@
 #include "cubelet/envelope.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/packed.h"
 #include "cubelet/page_release.h"
 #include "cubelet/sanitizer.h"
 #include <czmq.h>
@@ -22,12 +23,14 @@
 #define RELEASE_MS 60000
 #define CLOSE_LIMIT_MS 10000 // the bus answers at once, unless it ends
 #define STOP_LIMIT_MS 5000   // how long an orderly end of all actors may take
+/* Three an actor, so some 2,700 actors. libzmq's tables for czmq's 65,535 take 768 KiB. */
+#define SOCKETS_MAX 8192
 
 /* One actor under supervision: started, waiting for its restart, or ending. */
 typedef struct {
     const actor_class_t *class;
     char *name;
-    tree_t *args;
+    packed_t args;
     actor_host_t *host; // NULL while it waits for its restart
     char *reason;       // of its last end
     tree_t *left;       // by the one before, until it is up again; or NULL
@@ -78,7 +81,7 @@ ward_destroy (void **self_p)
     actor_host_destroy (&self->host);
     free (self->name);
     free (self->reason);
-    tree_destroy (&self->args);
+    packed_clear (&self->args);
     tree_destroy (&self->left);
     free (self);
     *self_p = NULL;
@@ -90,7 +93,7 @@ ward_new (const actor_class_t *class, const char *name, const node_t *args)
     ward_t *self = memory_new (1, sizeof *self);
     self->class = class;
     self->name = text_copy (name);
-    self->args = tree_copy (args);
+    packed_set (&self->args, args);
     return self;
 }
 
@@ -301,7 +304,7 @@ static void
 start_ward (supervisor_t *self, ward_t *ward)
 {
     ward->started_ms = ward->heard_ms = clock_monotonic_ms();
-    OWNED (tree_destroy) tree_t *args = tree_copy (tree_root (ward->args));
+    OWNED (tree_destroy) tree_t *args = packed_tree (&ward->args);
     if (ward->left && node_is_nil (tree_root (args)))
         *tree_root (args) = node_map();
     if (ward->left)
@@ -683,7 +686,7 @@ prepare_czmq (void)
         return;
     is_done = true;
     zsys_handler_set (NULL);
-    zsys_set_max_sockets (0);
+    zsys_set_max_sockets (SOCKETS_MAX);
 }
 
 int

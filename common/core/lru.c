@@ -1,6 +1,7 @@
 #include "cubelet/lru.h"
 #include "cubelet/memory.h"
 #include <czmq.h>
+#include <string.h>
 
 /* Entries hang in a ring around `lru->ends`: ends.next was used last, ends.previous first. */
 typedef struct link {
@@ -8,9 +9,9 @@ typedef struct link {
 } link_t;
 
 typedef struct {
-    link_t link; // first, so that a link is its entry
-    char *key;
-    max_align_t value[];
+    link_t link;         // first, so that a link is its entry
+    const char *key;     // behind the value: an entry is one piece of memory
+    max_align_t value[]; // value_size bytes
 } entry_t;
 
 struct lru {
@@ -28,6 +29,8 @@ lru_new (size_t limit, size_t value_size)
     self->limit = limit;
     self->value_size = value_size;
     self->entries = zhashx_new();
+    zhashx_set_key_duplicator (self->entries, NULL); // the entry has it
+    zhashx_set_key_destructor (self->entries, NULL);
     self->ends.next = self->ends.previous = &self->ends;
     return self;
 }
@@ -61,7 +64,6 @@ drop_entry (lru_t *self, entry_t *entry)
     zhashx_delete (self->entries, entry->key);
     if (self->forget)
         self->forget (entry->value);
-    free (entry->key);
     free (entry);
 }
 
@@ -97,9 +99,10 @@ lru_put (lru_t *self, const char *key)
         return found;
     if (zhashx_size (self->entries) >= self->limit)
         drop_entry (self, (entry_t *) self->ends.previous);
-    entry_t *entry = memory_new (1, sizeof *entry + self->value_size);
-    entry->key = text_copy (key);
-    zhashx_insert (self->entries, key, entry);
+    size_t key_size = strlen (key) + 1;
+    entry_t *entry = memory_new (1, sizeof *entry + self->value_size + key_size);
+    entry->key = memcpy ((char *) entry->value + self->value_size, key, key_size);
+    zhashx_insert (self->entries, entry->key, entry);
     put_newest (self, &entry->link);
     return entry->value;
 }

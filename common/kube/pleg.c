@@ -1,5 +1,6 @@
 #include "cubelet/pleg.h"
 #include "cubelet/memory.h"
+#include "cubelet/packed.h"
 #include <string.h>
 
 #define EXPECTED_MAX 512 // more events than that at once: the periodic listing will do
@@ -18,8 +19,8 @@ typedef struct {
 
 typedef struct {
     char *uid, *ns, *name;
-    char *signature; // "ID STATE\n" of all its entries, sorted; "" after pleg_renew
-    tree_t *tree;    // {sandboxes containers}
+    char *signature;  // "ID STATE\n" of all its entries, sorted; "" after pleg_renew
+    packed_t listing; // {sandboxes containers}
     bool is_orphan;
     bool is_listed; // in the listing that is being taken
 } pod_t;
@@ -123,7 +124,7 @@ pod_destroy (pod_t **self_p)
     free (self->ns);
     free (self->name);
     free (self->signature);
-    tree_destroy (&self->tree);
+    packed_clear (&self->listing);
     free (self);
     *self_p = NULL;
 }
@@ -181,21 +182,20 @@ signature_of (const entry_t *entries, size_t count)
 static void
 keep_entries (pod_t *pod, const entry_t *entries, size_t count)
 {
-    tree_destroy (&pod->tree);
-    pod->tree = tree_new();
+    OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t sandboxes = node_array(), containers = node_array(), map = node_map();
     for (size_t i = 0; i < count; i++)
-        node_append (pod->tree, entries[i].is_sandbox ? &sandboxes : &containers,
-                     node_copy (pod->tree, entries[i].node));
-    node_set (pod->tree, &map, "sandboxes", sandboxes);
-    node_set (pod->tree, &map, "containers", containers);
-    *tree_root (pod->tree) = map;
+        node_append (tree, entries[i].is_sandbox ? &sandboxes : &containers, *entries[i].node);
+    node_set (tree, &map, "sandboxes", sandboxes);
+    node_set (tree, &map, "containers", containers);
+    packed_set (&pod->listing, &map);
 }
 
 static void
 tell_pod (const pod_t *pod, pleg_pod_fn *tell, void *context)
 {
-    const node_t *map = tree_root (pod->tree);
+    OWNED (tree_destroy) tree_t *tree = packed_tree (&pod->listing);
+    const node_t *map = tree_root (tree);
     const pleg_pod_t view = { .uid = pod->uid,
                               .ns = pod->ns,
                               .name = pod->name,

@@ -5,9 +5,10 @@
 #include <stddef.h>
 #include <string.h>
 
-// Small enough that a one-field message does not cost pages, large enough for a pod in a few.
-#define ZONE_CHUNK_BYTES 1024
-#define FIRST_ROOM 4
+// Most trees are messages of a few fields; a pod takes a few of the later blocks.
+#define FIRST_BLOCK_BYTES 256
+#define BLOCK_BYTES 1024
+#define FIRST_ROOM 2
 
 // What malloc gives, since records may hold anything (quantities have 128 bits); a zone by itself
 // aligns to pointers.
@@ -18,22 +19,21 @@ struct tree {
     node_t root;
 };
 
-tree_t *
-tree_new (void)
+static tree_t *
+new_with_block (size_t bytes)
 {
     tree_t *self = memory_new (1, sizeof *self);
-    self->zone = msgpack_zone_new (ZONE_CHUNK_BYTES);
+    self->zone = msgpack_zone_new (bytes);
     if (!self->zone)
         abort();
+    self->zone->chunk_size = BLOCK_BYTES; // of the blocks to come
     return self;
 }
 
 tree_t *
-tree_copy (const node_t *node)
+tree_new (void)
 {
-    tree_t *self = tree_new();
-    self->root = node_copy (self, node);
-    return self;
+    return new_with_block (FIRST_BLOCK_BYTES);
 }
 
 void
@@ -87,7 +87,8 @@ node_pack (const node_t *node, size_t *size_p)
     if (msgpack_pack_object (&packer, node ? *node : node_nil()) != 0)
         abort(); // only memory can run out here
     *size_p = buffer.size;
-    return msgpack_sbuffer_release (&buffer);
+    char *bytes = msgpack_sbuffer_release (&buffer);
+    return memory_grow (bytes, *size_p, 1); // the buffer had room for more
 }
 
 // ---- making nodes ----
@@ -251,6 +252,35 @@ node_copy (tree_t *tree, const node_t *node)
     }
 }
 
+/* What node_copy takes of a tree's memory for `node`, at most. */
+static size_t
+copied_bytes (const node_t *node)
+{
+    size_t count = node_count (node), bytes = 0;
+    if (node_is_text (node))
+        return node->via.str.size + 1;
+    if (node->type == MSGPACK_OBJECT_BIN)
+        return node->via.bin.size + 1;
+    for (size_t i = 0; i < count; i++) {
+        if (node_is_map (node))
+            bytes +=
+                copied_bytes (&node->via.map.ptr[i].key) + copied_bytes (&node->via.map.ptr[i].val);
+        else
+            bytes += copied_bytes (&node->via.array.ptr[i]);
+    }
+    size_t item = node_is_map (node) ? sizeof *node->via.map.ptr : sizeof *node->via.array.ptr;
+    return count ? bytes + room_for ((uint32_t) count) * item + ALIGNMENT : bytes;
+}
+
+tree_t *
+tree_copy (const node_t *node)
+{
+    size_t bytes = node ? copied_bytes (node) : 0;
+    tree_t *self = new_with_block (bytes ? bytes : 1);
+    self->root = node_copy (self, node);
+    return self;
+}
+
 static msgpack_object_kv *
 find_pair (const node_t *map, const char *key)
 {
@@ -297,6 +327,20 @@ void
 node_set_bool (tree_t *tree, node_t *map, const char *key, bool value)
 {
     node_set (tree, map, key, node_bool (value));
+}
+
+void
+tree_merge (tree_t **self_p, const node_t *map)
+{
+    OWNED (tree_destroy) tree_t *merged = tree_new();
+    node_t root = node_map(); // its values are borrowed until it is copied
+    const node_t *const maps[] = { tree_root (*self_p), map };
+    for (size_t i = 0; i < COUNT_OF (maps); i++)
+        for (size_t k = 0; node_is_map (maps[i]) && k < node_count (maps[i]); k++)
+            node_set (merged, &root, node_key_at (maps[i], k), *node_value_at (maps[i], k));
+    tree_t *kept = tree_copy (&root);
+    tree_destroy (self_p);
+    *self_p = kept;
 }
 
 bool

@@ -181,16 +181,24 @@ read_node (reader_t *reader, int depth, node_t *out)
     return false;
 }
 
-tree_t *
-tree_unpack (const void *bytes, size_t size, fault_t *fault)
+int
+node_unpack (tree_t *tree, const void *bytes, size_t size, node_t *out, fault_t *fault)
 {
     static const uint8_t NOTHING[1];
     const uint8_t *start = size ? bytes : NOTHING;
-    OWNED (tree_destroy) tree_t *tree = tree_new();
     reader_t reader = { .tree = tree, .at = start, .end = start + size };
-    if (!read_node (&reader, 0, tree_root (tree)) || left (&reader) > 0) {
-        fault_set (fault, FAULT_INVALID, "not one whole msgpack value (%zu bytes)", size);
+    node_t node;
+    if (!read_node (&reader, 0, &node) || left (&reader) > 0)
+        return fault_set (fault, FAULT_INVALID, "not one whole msgpack value (%zu bytes)", size);
+    *out = node;
+    return 0;
+}
+
+tree_t *
+tree_unpack (const void *bytes, size_t size, fault_t *fault)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    if (node_unpack (tree, bytes, size, tree_root (tree), fault) < 0)
         return NULL;
-    }
     return STEAL (tree);
 }

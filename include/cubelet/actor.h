@@ -58,8 +58,8 @@ typedef struct {
     const actor_handler_t *handlers; // ends with a row whose handle is NULL
 
     /* Makes the state, in the actor's thread; messages to it wait meanwhile. `args` are those it
-       was started with, kept for every restart. NULL with a fault: the supervisor tries again
-       later. */
+       was started with (and `left`), and may be borrowed until `stop` has returned. NULL with a
+       fault: the supervisor tries again later. */
     void *(*start) (actor_t *actor, const node_t *args, fault_t *fault);
 
     /* What the state has that nobody else can say again, as a map in `tree`: called when the actor

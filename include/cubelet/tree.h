@@ -23,7 +23,8 @@ typedef struct tree tree_t;
 /* An empty tree whose root is nil. Owned by the caller. */
 tree_t *tree_new (void);
 
-/* A new tree holding a deep copy of `node` (NULL: nil). Owned by the caller. */
+/* A new tree holding a deep copy of `node` (NULL: nil), in one block of the size that it takes.
+   Owned by the caller. */
 tree_t *tree_copy (const node_t *node);
 
 /* Frees *self_p and sets it to NULL; does nothing if it is NULL already. */
@@ -46,6 +47,9 @@ char *node_pack (const node_t *node, size_t *size_p);
 /* Reads one msgpack value; bytes are copied. NULL with FAULT_INVALID when they are not exactly
    one value, or nested deeper than TREE_UNPACK_DEPTH_MAX. */
 tree_t *tree_unpack (const void *bytes, size_t size, fault_t *fault);
+
+/* The same, into `tree`: returns 0 and *out, or -1 with FAULT_INVALID. */
+int node_unpack (tree_t *tree, const void *bytes, size_t size, node_t *out, fault_t *fault);
 
 /* No converter builds or accepts deeper nesting: recursion stays bounded on hostile input, and a
    document still fits into a message (msgpack-c itself stops reading at 32). */
@@ -86,6 +90,10 @@ node_t *node_set (tree_t *tree, node_t *map, const char *key, node_t value);
 void node_set_text (tree_t *tree, node_t *map, const char *key, const char *text);
 void node_set_int (tree_t *tree, node_t *map, const char *key, int64_t value);
 void node_set_bool (tree_t *tree, node_t *map, const char *key, bool value);
+
+/* Sets every pair of `map` in the root map of *self_p (NULL: a new tree), and frees what was there
+   before. For trees that are kept: what node_set replaces stays in the tree's memory. */
+void tree_merge (tree_t **self_p, const node_t *map);
 
 /* Takes the pair with `key` out; true when there was one. */
 bool node_remove (node_t *map, const char *key);

@@ -1,6 +1,7 @@
 #include "cubelet/memory.h"
 #include "cubelet/pairs.h"
 #include "cubelet/tree.h"
+#include <malloc.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -172,6 +173,30 @@ walking_an_array_sees_every_item_and_can_stop (void **state)
         sum += node_as_int (item, 0);
     }
     assert_int_equal (sum, 3);
+}
+
+/* What node_set replaces stays in the tree: kept trees that change have to be merged instead. */
+static void
+merging_for_ever_takes_no_more_memory (void **state)
+{
+    (void) state;
+    tree_t *kept = NULL;
+    tree_merge (&kept, NULL);
+    assert_int_equal (node_count (tree_root (kept)), 0);
+    size_t before = 0;
+    for (int i = 0; i < 10000; i++) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        node_t map = node_map();
+        node_set (tree, &map, i % 2 ? "odd" : "even", node_text_format (tree, "a text %d", i));
+        tree_merge (&kept, &map);
+        if (i == 10)
+            before = mallinfo2().uordblks; // 0 with a sanitizer
+    }
+    assert_true (mallinfo2().uordblks <= before + 10000);
+    assert_int_equal (node_count (tree_root (kept)), 2);
+    assert_string_equal (node_get_text (tree_root (kept), "odd", ""), "a text 9999");
+    assert_string_equal (node_get_text (tree_root (kept), "even", ""), "a text 9998");
+    tree_destroy (&kept);
 }
 
 /* {"list": [1, -2, 2.5, "x\0y", true, nil, <bytes>], "empty": {}} */
@@ -423,6 +448,7 @@ main (void)
         cmocka_unit_test (maps_and_arrays_grow_in_any_number),
         cmocka_unit_test (sized_nodes_are_nil_inside_and_grow),
         cmocka_unit_test (setting_a_key_again_replaces_its_value),
+        cmocka_unit_test (merging_for_ever_takes_no_more_memory),
         cmocka_unit_test (removing_closes_the_gap_and_leaves_room),
         cmocka_unit_test (reading_what_is_not_there_yields_the_default),
         cmocka_unit_test (integers_of_either_sign_keep_their_value),
