@@ -5,6 +5,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
+#include "cubelet/object_cache.h"
 #include <string.h>
 
 const actor_class_t *const LAUNCH_CLASSES[] = { &pod_worker_class, NULL };
@@ -112,6 +113,10 @@ worker_args (const launch_t *launch, tree_t *tree)
     node_set_int (tree, &args, "userns_length", facts->userns_length);
     node_set_bool (tree, &args, "is_standalone", launch->is_standalone);
     set_text (tree, &args, "object_source", object_source (launch));
+    node_set_bool (tree, &args, "rereads_objects",
+                   !launch->is_standalone
+                       && change_detection_of (launch->config->change_detection_strategy)
+                              != DETECT_BY_WATCH);
     node_set_int (tree, &args, "dead_containers_kept", launch->dead_containers_kept);
     node_set_int (tree, &args, "dead_container_least_ns", launch->dead_container_least_ns);
     set_restart_limits (launch, tree, &args);

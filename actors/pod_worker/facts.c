@@ -9,6 +9,7 @@ typedef struct {
     int64_t cgroup_version, kernel_major, kernel_minor;
     bool is_standalone;
     const char *object_source;
+    bool rereads_objects;
     opt_int_t dead_containers_kept;
     int64_t dead_container_least_ns;
     int64_t restart_first_ns, restart_limit_ns, restart_forget_ns;
@@ -51,6 +52,7 @@ static const record_type_t NODE_FACTS = {
         FACT (userns_length, FIELD_INT),
         { "is_standalone", FIELD_BOOL, offsetof (written_t, is_standalone) },
         { "object_source", FIELD_TEXT, offsetof (written_t, object_source) },
+        { "rereads_objects", FIELD_BOOL, offsetof (written_t, rereads_objects) },
         { "dead_containers_kept", FIELD_OPT_INT, offsetof (written_t, dead_containers_kept) },
         { "dead_container_least_ns", FIELD_INT, offsetof (written_t, dead_container_least_ns) },
         { "restart_first_ns", FIELD_INT, offsetof (written_t, restart_first_ns) },
@@ -72,6 +74,7 @@ facts_decode (worker_t *self, const node_t *args, fault_t *fault)
     *facts = written.facts;
     self->is_standalone = written.is_standalone;
     self->object_source = written.object_source ? written.object_source : "";
+    self->rereads_objects = written.rereads_objects;
     if (written.dead_containers_kept.set)
         self->local->dead_kept = written.dead_containers_kept.value;
     self->local->dead_least_ns = written.dead_container_least_ns;

@@ -289,6 +289,8 @@ on_pod_runtime (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
     worker_t *self = state;
+    if (self->rereads_objects && !self->is_finished)
+        objects_watch (self);
     observe_listing (self, message->body);
     worker_step (self);
     return 0;

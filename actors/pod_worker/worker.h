@@ -45,6 +45,7 @@ typedef struct {
     char *resolv_conf;  // the bytes in facts.resolv_conf
     int64_t request_timeout_ms; // of the runtime actor's calls
     const char *object_source;  // the actor that knows the API objects pods use; "": nobody
+    bool rereads_objects;       // they are not watched: a container that ended may need newer ones
     char *runtime_name;         // "containerd"
 
     tree_t *pod_tree; // NULL until the first POD_SYNC

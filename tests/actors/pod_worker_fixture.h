@@ -28,6 +28,7 @@ typedef struct {
     char directory[64];
     char hash[32];  // of the container's last creation
     bool is_joined; // the next worker is one of a node of a cluster
+    bool rereads_objects;
 } scene_t;
 
 static inline tree_t *
@@ -48,8 +49,9 @@ start_worker (scene_t *scene)
         text_format ("{\"node_name\": \"n1\", \"root_dir\": \"%s/root\", "
                      "\"pod_logs_dir\": \"%s/logs\", \"cgroup_driver\": \"cgroupfs\", "
                      "\"is_standalone\": %s, \"object_source\": \"manifest-watcher\", "
-                     "\"request_timeout_ms\": " REQUEST_TIMEOUT "}",
-                     scene->directory, scene->directory, scene->is_joined ? "false" : "true");
+                     "\"rereads_objects\": %s, \"request_timeout_ms\": " REQUEST_TIMEOUT "}",
+                     scene->directory, scene->directory, scene->is_joined ? "false" : "true",
+                     scene->rereads_objects ? "true" : "false");
     OWNED (tree_destroy) tree_t *args = json (text);
     scene->worker = stage_actor (scene->stage, &pod_worker_class, WORKER, tree_root (args));
 }

@@ -75,6 +75,21 @@ a_new_object_source_is_asked_again (void **state)
 }
 
 static void
+objects_that_are_not_watched_are_asked_for_with_news_of_the_runtime (void **state)
+{
+    scene_t *scene = *state;
+    scene->rereads_objects = true;
+    restart_worker (scene);
+    begin_with_objects (scene);
+    peer_send_json (scene->objects, WORKER, MSG_OBJECT_STATE,
+                    SETTINGS ("\"found\": true, \"object\": {\"data\": {\"color\": \"red\"}}"));
+    serve (scene->volumes, MSG_VOLUME_SETUP, "{\"volumes\": {}}"); // all is known
+    peer_send_json (scene->watcher, WORKER, MSG_POD_RUNTIME,
+                    "{\"sandboxes\": [], \"containers\": []}");
+    ignore (scene->objects, MSG_OBJECT_WATCH);
+}
+
+static void
 a_pod_that_is_gone_needs_its_objects_no_more (void **state)
 {
     scene_t *scene = *state;
@@ -126,6 +141,7 @@ main (void)
         TEST (a_pod_waits_for_its_objects),
         TEST (a_container_waits_for_an_object_that_does_not_exist),
         TEST (a_new_object_source_is_asked_again),
+        TEST (objects_that_are_not_watched_are_asked_for_with_news_of_the_runtime),
         TEST (a_pod_that_is_gone_needs_its_objects_no_more),
         TEST (tokens_are_asked_for_and_given_to_the_volumes),
         TEST (a_token_that_cannot_be_had_is_for_the_volumes_to_say),
