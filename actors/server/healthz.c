@@ -2,6 +2,7 @@
 #include "cubelet/go_quote.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "server.h"
 #include <string.h>
 
@@ -39,6 +40,16 @@ exclude (health_t *health, const char *name)
                   quoted);
 }
 
+/* /metrics/slis has the last result of each check, and all that there have been. */
+static void
+count_check (const char *name, bool is_failing)
+{
+    metric_set (metrics_shared(), METRIC_KUBERNETES_HEALTHCHECK, is_failing ? 0 : 1,
+                LABELS (name, "healthz"));
+    metric_count (METRIC_KUBERNETES_HEALTHCHECKS_TOTAL,
+                  LABELS (name, is_failing ? "error" : "success", "healthz"));
+}
+
 /* One line for each of the first `count` checks; *is_well_p tells whether none fails. Owned. */
 static char *
 check_lines (const health_t *health, size_t count, bool *is_well_p)
@@ -48,6 +59,8 @@ check_lines (const health_t *health, size_t count, bool *is_well_p)
     for (size_t i = 0; i < count; i++) {
         bool is_failing = health->is_failing[i] && !health->is_excluded[i];
         *is_well_p = *is_well_p && !is_failing;
+        if (!health->is_excluded[i])
+            count_check (CHECK_NAMES[i], is_failing);
         text_replace (&lines, "%s[%s]%s %s\n", lines, is_failing ? "-" : "+", CHECK_NAMES[i],
                       is_failing               ? "failed: reason withheld"
                       : health->is_excluded[i] ? "excluded: ok"

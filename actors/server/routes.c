@@ -47,6 +47,7 @@ static const struct {
     { "/metrics/cadvisor", GET, PORTS_MOST, ALWAYS, serve_metrics },
     { "/metrics/resource", GET, PORTS_MOST, ALWAYS, serve_metrics },
     { "/metrics/probes", GET, PORTS_MOST, ALWAYS, serve_metrics },
+    { "/metrics/slis", GET, PORTS_MOST, ALWAYS, serve_metrics },
     { "/run/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
     { "/exec/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },
     { "/attach/", ANY_METHOD, PORT_READ_ONLY, ALWAYS, serve_debug_disabled },

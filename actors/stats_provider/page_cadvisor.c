@@ -161,16 +161,6 @@ fill_whole (page_fill_t *self, const labels_t *l, const cgroup_stats_t *raw, int
                 LABELS (l->container, l->id, l->image, l->name, l->ns, l->pod));
 }
 
-/* A group of which nothing has been read yet, if it exists. */
-static void
-fill_unread (page_fill_t *self, const labels_t *l, int64_t root_pid)
-{
-    cgroup_stats_t raw;
-    const cgroup_place_t *cgroups = &self->provider->cgroups;
-    if (cgroup_read (cgroups, l->id, CGROUP_ALL, &raw))
-        fill_whole (self, l, &raw, cgroup_made_at (cgroups, l->id), root_pid);
-}
-
 static void
 fill_network (const labels_t *l, const network_stats_t *network, metrics_t *out)
 {
@@ -183,7 +173,8 @@ fill_network (const labels_t *l, const network_stats_t *network, metrics_t *out)
         }
 }
 
-/* The pod's network is its sandbox's, as where cAdvisor knows the runtime. */
+/* The pod's network is its sandbox's, as where cAdvisor knows the runtime. There is nothing else to
+   see of a process that sleeps, and a third of the page would be about it. */
 static void
 fill_pod (page_fill_t *self, const pod_stats_t *pod)
 {
@@ -193,7 +184,6 @@ fill_pod (page_fill_t *self, const pod_stats_t *pod)
     if (pod->sandbox_cgroup) {
         sandbox.id = pod->sandbox_cgroup;
         sandbox.name = pod->sandbox_id;
-        fill_unread (self, &sandbox, -1);
     }
     fill_network (&sandbox, pod->network, self->out);
     for (size_t i = 0; i < pod->containers.count; i++) {
@@ -248,7 +238,10 @@ fill_classes (page_fill_t *self)
     for (size_t i = 0; self->provider->facts.cgroups_per_qos && i < COUNT_OF (CLASSES); i++) {
         OWNED (free_text) char *path = cgroup_qos_path (&self->provider->facts, CLASSES[i]);
         labels_t labels = { "", path, "", "", "", "" };
-        fill_unread (self, &labels, 0);
+        cgroup_stats_t raw;
+        const cgroup_place_t *cgroups = &self->provider->cgroups;
+        if (cgroup_read (cgroups, path, CGROUP_ALL, &raw))
+            fill_whole (self, &labels, &raw, cgroup_made_at (cgroups, path), 0);
     }
 }
 

@@ -22,8 +22,8 @@
 
 #define DEFAULT_VOLUME_MS 60000 // KubeletConfiguration volumeStatsAggPeriod
 
-/* The pages of metrics: what they show besides what is counted, and what has to be collected for
-   that; those that need nothing are answered at once. */
+/* The pages of metrics: what they show besides what is counted (NULL: nothing), and what has to be
+   collected for that; those that need nothing are answered at once. */
 typedef struct {
     page_fill_fn *fill;
     bool is_collected;
@@ -35,6 +35,7 @@ static const page_t PAGES[METRIC_PAGE_COUNT] = {
     [METRIC_PAGE_CADVISOR] = { page_cadvisor_fill, true, { .detail = CGROUP_ALL } },
     [METRIC_PAGE_RESOURCE] = { page_resource_fill, true, { .detail = CGROUP_BASIC } },
     [METRIC_PAGE_PROBES] = { .fill = page_probes_fill },
+    [METRIC_PAGE_SLIS] = { 0 },
 };
 
 /* Who asked, and for what. */
@@ -105,8 +106,18 @@ static char *
 page_text (const provider_t *self, metric_page_t page, const collected_t *collected)
 {
     OWNED (metrics_destroy) metrics_t *found = metrics_new();
-    PAGES[page].fill (self, collected, found);
+    if (PAGES[page].fill)
+        PAGES[page].fill (self, collected, found);
     return metrics_write (page, (metrics_t *[]){ found, metrics_shared() }, 2);
+}
+
+/* Puts the page into `body`; it may be megabytes, so that no other copy of it is kept. */
+static void
+set_page (const provider_t *self, metric_page_t page, const collected_t *collected, tree_t *tree,
+          node_t *body)
+{
+    OWNED (free_text) char *text = page_text (self, page, collected);
+    node_set_text (tree, body, "text", text);
 }
 
 static void
@@ -117,10 +128,8 @@ answer (provider_t *self, waiter_t *waiter, const collected_t *collected, const 
     if (collected && waiter->page == METRIC_PAGE_COUNT)
         node_set (tree, &body, "summary",
                   stats_summary_encode (&collected->summary, waiter->is_brief, tree));
-    else if (collected) {
-        OWNED (free_text) char *text = page_text (self, waiter->page, collected);
-        node_set_text (tree, &body, "text", text);
-    }
+    else if (collected)
+        set_page (self, waiter->page, collected, tree, &body);
     actor_answer (self->actor, &waiter->address, &body, fault);
 }
 
@@ -217,9 +226,8 @@ on_metrics (void *state, const message_t *message, fault_t *fault)
         return fault_set (fault, FAULT_NOT_FOUND, "no page of metrics is called %s", name);
     if (!PAGES[page].is_collected) {
         OWNED (tree_destroy) tree_t *tree = tree_new();
-        OWNED (free_text) char *text = page_text (self, page, NULL);
         node_t body = node_map();
-        node_set_text (tree, &body, "text", text);
+        set_page (self, page, NULL, tree, &body);
         actor_reply (self->actor, message, &body);
         return 0;
     }

@@ -59,7 +59,7 @@ static const double BUCKETS_ROTATION[] = { 60,      3600,     14400,    86400,  
                                            7776000, 15552000, 31104000, 124416000, INFINITY };
 static const double BUCKETS_FINE[] = { 0.0001, 0.001, 0.01, 0.1, 1, 10, INFINITY };
 
-static const char *const PAGE_NAMES[] = { "metrics", "cadvisor", "resource", "probes" };
+static const char *const PAGE_NAMES[] = { "metrics", "cadvisor", "resource", "probes", "slis" };
 _Static_assert(COUNT_OF (PAGE_NAMES) == METRIC_PAGE_COUNT, "name every page");
 
 #define METRIC_ROW(symbol, name_, type, page_, buckets_, labels_, help_)                           \
@@ -139,6 +139,7 @@ struct metrics {
     pthread_mutex_t mutex;
     int64_t stamp_ms;
     double dropped;
+    zhashx_t *keys;                          // those of all families; NULL: each has its own
     zhashx_t *families[METRIC_FAMILY_COUNT]; // series_t by key; NULL: none yet
 };
 
@@ -156,6 +157,7 @@ metrics_new (void)
 {
     metrics_t *self = memory_new (1, sizeof *self);
     pthread_mutex_init (&self->mutex, NULL);
+    self->keys = zhashx_new();
     return self;
 }
 
@@ -167,6 +169,7 @@ metrics_destroy (metrics_t **self_p)
         return;
     for (size_t i = 0; i < METRIC_FAMILY_COUNT; i++)
         zhashx_destroy (&self->families[i]);
+    zhashx_destroy (&self->keys);
     pthread_mutex_destroy (&self->mutex);
     free (self);
     *self_p = NULL;
@@ -199,14 +202,36 @@ make_key (metric_id_t id, const metric_labels_t *labels)
     return key;
 }
 
+/* The set's copy of a key: dozens of families have the same group, whose labels are long. */
+static const char *
+shared_key (metrics_t *self, const char *key)
+{
+    if (!self->keys)
+        return key; // the family makes a copy
+    if (!zhashx_lookup (self->keys, key))
+        zhashx_insert (self->keys, key, self->keys); // any value will do
+    zhashx_lookup (self->keys, key);
+    return zhashx_cursor (self->keys);
+}
+
+static zhashx_t *
+family_new (const metrics_t *self)
+{
+    zhashx_t *family = zhashx_new();
+    zhashx_set_destructor (family, series_destroy);
+    if (self->keys) {
+        zhashx_set_key_duplicator (family, NULL);
+        zhashx_set_key_destructor (family, NULL);
+    }
+    return family;
+}
+
 /* The series, made when it is new; NULL when there are too many. The mutex is held. */
 static series_t *
 find_series (metrics_t *self, metric_id_t id, const char *key)
 {
-    if (!self->families[id]) {
-        self->families[id] = zhashx_new();
-        zhashx_set_destructor (self->families[id], series_destroy);
-    }
+    if (!self->families[id])
+        self->families[id] = family_new (self);
     series_t *series = zhashx_lookup (self->families[id], key);
     if (series)
         return series;
@@ -217,7 +242,7 @@ find_series (metrics_t *self, metric_id_t id, const char *key)
     series = memory_new (1, sizeof *series);
     if (FAMILIES[id].type == TYPE_HISTOGRAM)
         series->buckets = memory_new (bucket_count (id), sizeof *series->buckets);
-    zhashx_insert (self->families[id], key, series);
+    zhashx_insert (self->families[id], shared_key (self, key), series);
     return series;
 }
 

@@ -200,5 +200,7 @@ M(RESOURCE_RESOURCE_SCRAPE_ERROR, "resource_scrape_error", GAUGE, RESOURCE, NONE
 M(RESOURCE_SCRAPE_ERROR, "scrape_error", GAUGE, RESOURCE, NONE, "", "[ALPHA] 1 if there was an error while getting container metrics, 0 otherwise") \
 M(PROBER_PROBE_DURATION_SECONDS, "prober_probe_duration_seconds", HISTOGRAM, PROBES, DEFAULT, "container namespace pod probe_type", "[ALPHA] Duration in seconds for a probe response.") \
 M(PROBER_PROBE_TOTAL, "prober_probe_total", COUNTER, PROBES, NONE, "container namespace pod pod_uid probe_type result", "[BETA] Cumulative number of a liveness, readiness or startup probe for a container by result.") \
-M(PROBES_PROCESS_START_TIME_SECONDS, "process_start_time_seconds", GAUGE, PROBES, NONE, "", "[ALPHA] Start time of the process since unix epoch in seconds.")
+M(PROBES_PROCESS_START_TIME_SECONDS, "process_start_time_seconds", GAUGE, PROBES, NONE, "", "[ALPHA] Start time of the process since unix epoch in seconds.") \
+M(KUBERNETES_HEALTHCHECK, "kubernetes_healthcheck", GAUGE, SLIS, NONE, "name type", "[STABLE] This metric records the result of a single healthcheck.") \
+M(KUBERNETES_HEALTHCHECKS_TOTAL, "kubernetes_healthchecks_total", COUNTER, SLIS, NONE, "name status type", "[STABLE] This metric records the results of all healthcheck.")
 // clang-format on

@@ -28,6 +28,7 @@ typedef enum {
     METRIC_PAGE_CADVISOR,
     METRIC_PAGE_RESOURCE,
     METRIC_PAGE_PROBES,
+    METRIC_PAGE_SLIS,
     METRIC_PAGE_COUNT
 } metric_page_t;
 
@@ -44,7 +45,8 @@ typedef struct {
                         sizeof ((const char *const[]){ __VA_ARGS__ }) / sizeof (const char *) })
 #define NO_LABELS ((metric_labels_t){ NULL, 0 })
 
-/* The page of that name ("metrics", "cadvisor", "resource", "probes"), or METRIC_PAGE_COUNT. */
+/* The page of that name ("metrics", "cadvisor", "resource", "probes", "slis"), or
+ * METRIC_PAGE_COUNT. */
 metric_page_t metric_page_find (const char *name);
 
 /* A set of one's own. Owned; metrics_destroy frees *self_p and sets it to NULL. */

@@ -94,15 +94,15 @@ class Stats(AgentCase):
         self.agent.remove_manifest('short')
         self.agent.wait('it is not shown', lambda: not self.pod_stats('short'))
 
-    def metric(self, page, name, **labels):
-        return metrics.value(self.get(page), name, **labels)
+    def metric(self, page, family, /, **labels):
+        return metrics.value(self.get(page), family, **labels)
 
     @unittest.skipUnless(shutil.which('promtool'), 'needs promtool, of the package prometheus')
     def test_prometheus_understands_every_page(self):
         self.agent.write_manifest('page', pods.pod('page', container={'readinessProbe': {
             'exec': {'command': ['true']}, 'periodSeconds': 1}}))
         self.agent.wait_ready_pod('page')
-        for page in ('/metrics', '/metrics/cadvisor', '/metrics/resource', '/metrics/probes'):
+        for page in ('/metrics', '/metrics/cadvisor', '/metrics/resource', '/metrics/probes', '/metrics/slis'):
             check = subprocess.run(['promtool', 'check', 'metrics'], input=self.get(page), text=True, capture_output=True)
             # 3: readable, but names are not as Prometheus likes them; upstream's own are such
             self.assertIn(check.returncode, (0, 3), f'{page}: {check.stdout}{check.stderr}')
@@ -128,6 +128,8 @@ class Stats(AgentCase):
         self.assertGreater(self.metric('/metrics', 'kubelet_pod_worker_start_duration_seconds_count'), 0)
         self.assertGreater(self.metric('/metrics', 'kubelet_cgroup_manager_duration_seconds_count', operation_type='create'), 0)
         self.assertEqual(self.metric('/metrics', 'kubelet_started_pods_errors_total'), 0)
+        self.get('/healthz')
+        self.assertEqual(self.metric('/metrics/slis', 'kubernetes_healthcheck', name='syncloop', type='healthz'), 1)
         self.assertEqual(self.metric('/metrics', 'kubelet_running_containers', container_state='running'), 1)
         self.assertEqual(self.metric('/metrics', 'kubelet_node_name', node='lab-node'), 1)
         self.assertGreater(self.metric('/metrics', 'process_resident_memory_bytes'), 1e6)

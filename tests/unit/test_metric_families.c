@@ -68,6 +68,7 @@ static const difference_t EXTRA[] = {
     { "kubelet_preemptions", "upstream's after a preemption" },
     { "kubelet_run_podsandbox_errors_total", "upstream's after such an error" },
     { "kubelet_volume_stats_*", "upstream's of claims" },
+    { "kubernetes_healthcheck*", "of /metrics/slis, which was not recorded" },
 };
 
 static bool
@@ -89,6 +90,7 @@ static const struct {
 #define OUR_PAGE_CADVISOR "cadvisor"
 #define OUR_PAGE_RESOURCE "resource"
 #define OUR_PAGE_PROBES "probes"
+#define OUR_PAGE_SLIS "slis"
 #define OUR_ROW(symbol, name_, type, page_, ...) { OUR_PAGE_##page_, name_ },
     METRIC_TABLE (OUR_ROW)
 };
