@@ -17,6 +17,7 @@ struct ownership {
     int root; // the volume, open
     int64_t fs_group;
     bool is_read_only;
+    int64_t count;
     FTS *walk;
 };
 
@@ -89,13 +90,20 @@ ownership_new (const char *path, int64_t fs_group, bool is_read_only, const char
     return self;
 }
 
+int64_t
+ownership_count (const ownership_t *self)
+{
+    return self->count;
+}
+
 static void
-take_entry (const ownership_t *self, const FTSENT *entry)
+take_entry (ownership_t *self, const FTSENT *entry)
 {
     char error[GO_ERRNO_MAX];
     // Directories come twice; the second time, so that the root says last that all is done.
     if (entry->fts_info == FTS_D)
         return;
+    self->count++;
     if (entry->fts_info == FTS_DNR || entry->fts_info == FTS_ERR || entry->fts_info == FTS_NS)
         LOG_WARNING ("Volume not read path=%s err=%s", entry->fts_path,
                      strerror (entry->fts_errno));

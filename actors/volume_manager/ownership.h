@@ -22,5 +22,8 @@ ownership_t *ownership_new (const char *path, int64_t fs_group, bool is_read_onl
 /* Frees *self_p and sets it to NULL; what is not changed yet stays as it is. */
 void ownership_destroy (ownership_t **self_p);
 
-/* Goes on for about `budget_ms`; true when all is done. */
+/* Goes on for about `budget_ms`, at least one file; true when all is done. */
 bool ownership_step (ownership_t *self, int budget_ms);
+
+/* How many files and directories have been looked at. */
+int64_t ownership_count (const ownership_t *self);

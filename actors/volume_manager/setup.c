@@ -63,17 +63,30 @@ volume_setups_new (void)
 
 // ---- the end ----
 
-/* The answer holds one fault; the events of further ones come from here. */
 static void
-record_further_fault (const setup_t *self, const fault_t *fault)
+record (const setup_t *self, const char *type, const char *reason, const char *message)
 {
     OWNED (tree_destroy) tree_t *tree = tree_new();
     node_t body = node_map();
     node_set (tree, &body, "object", object_reference_pod (tree, self->pod.node, NULL));
-    node_set_text (tree, &body, "type", "Warning");
-    node_set_text (tree, &body, "reason", volume_fault_reason (fault->text));
-    node_set_text (tree, &body, "message", fault->text);
+    node_set_text (tree, &body, "type", type);
+    node_set_text (tree, &body, "reason", reason);
+    node_set_text (tree, &body, "message", message);
     actor_send (self->manager->actor, "event-recorder", MSG_EVENT_RECORD, &body);
+}
+
+void
+volume_job_event (const volume_job_t *job, const char *type, const char *reason,
+                  const char *message)
+{
+    record (job->setup, type, reason, message);
+}
+
+/* The answer holds one fault; the events of further ones come from here. */
+static void
+record_further_fault (const setup_t *self, const fault_t *fault)
+{
+    record (self, "Warning", volume_fault_reason (fault->text), fault->text);
 }
 
 static void

@@ -7,8 +7,9 @@
    Arguments: {"root_dir": text, "node_allocatable_memory": int (bytes), "node_allocatable": map
    (resource -> quantity, for resourceFieldRef), "has_csi": bool (there is a csi-manager),
    "userns_first", "userns_total", "userns_length": int (host ids for pods with hostUsers: false,
-   and how many each gets)}, all optional. Source: reference/node-and-server.md 7,
-   reference/pod-to-cri.md 1 and 5.3. */
+   and how many each gets), "ownership_first_ms", "ownership_next_ms": int (when an event tells of a
+   change of ownership that takes long; which tests change)}, all optional. Source:
+   reference/node-and-server.md 7, reference/pod-to-cri.md 1 and 5.3. */
 #include "cubelet/actors.h"
 #include "cubelet/go_quote.h"
 #include "cubelet/go_text.h"
@@ -16,6 +17,7 @@
 #include "cubelet/memory.h"
 #include "cubelet/path_element.h"
 #include "cubelet/user_ranges.h"
+#include "cubelet/volume_events.h"
 #include "cubelet/volume_paths.h"
 #include "manager.h"
 #include "safe_path.h"
@@ -132,6 +134,10 @@ read_args (manager_t *self, fault_t *fault)
     node_t *args = tree_root (self->args);
     self->host.root_dir = text_copy (node_get_text (args, "root_dir", "/var/lib/kubelet"));
     self->host.allocatable_memory = node_get_int (args, "node_allocatable_memory", 0);
+    self->host.ownership_first_ms =
+        node_get_int (args, "ownership_first_ms", VOLUME_OWNERSHIP_FIRST_MS);
+    self->host.ownership_next_ms =
+        node_get_int (args, "ownership_next_ms", VOLUME_OWNERSHIP_NEXT_MS);
     self->host.has_csi = node_get_bool (args, "has_csi", false);
     self->host.facts.allocatable = node_get (args, "node_allocatable");
     if (self->host.root_dir[0] != '/')

@@ -11,9 +11,10 @@ typedef struct {
     actor_t *actor; // for plugins that ask others, or do their work in slices
     char *root_dir; // "/var/lib/kubelet"
     node_facts_t facts;
-    int64_t allocatable_memory; // bytes, 0: not known
-    bool has_csi;               // there is a csi-manager
-    bool lacks_noswap;          // the kernel refused tmpfs with noswap
+    int64_t allocatable_memory;                    // bytes, 0: not known
+    bool has_csi;                                  // there is a csi-manager
+    int64_t ownership_first_ms, ownership_next_ms; // volume_events.h
+    bool lacks_noswap;                             // the kernel refused tmpfs with noswap
 } volume_host_t;
 
 typedef struct volume_job volume_job_t;
@@ -62,6 +63,10 @@ typedef int volume_setup_fn (volume_job_t *job, fault_t *fault);
 
 /* Ends a pending job, with a fault or NULL. The job is gone afterwards. */
 void volume_job_ended (volume_job_t *job, const fault_t *fault);
+
+/* Records an event of the job's pod. */
+void volume_job_event (const volume_job_t *job, const char *type, const char *reason,
+                       const char *message);
 
 /* Unmounts what the volume at `path` has mounted; deleting is the caller's. Returns 0 or -1. */
 typedef int volume_teardown_fn (const char *path, fault_t *fault);

@@ -1,8 +1,10 @@
 #include "cubelet/command.h"
+#include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
@@ -12,9 +14,14 @@
 
 #define ERRORS_LIMIT 4096 // bytes kept of standard error
 #define READ_BYTES 4096
+#define REAPER_STACK_BYTES (64 * 1024)
 #define READS_AT_ONCE                                                                              \
     32 // more than a pipe holds; who writes faster than that lets others have a turn
 #define INPUT_PIPE_BYTES (64 * 1024) // what a pipe takes without a reader
+
+/* How long a program that is killed has for dying, before it is given up. One that waits for a disk
+   or a server that does not answer may not die for hours. */
+#define DYING_MS 2000
 
 extern char **environ;
 
@@ -65,6 +72,31 @@ forget_process (command_t *self)
     self->pidfd = -1;
 }
 
+static void *
+wait_for_end (void *pid)
+{
+    waitpid ((pid_t) (intptr_t) pid, NULL, 0);
+    return NULL;
+}
+
+/* Waits for a process that has been killed without keeping anybody: on a thread of its own, should
+   it not be dead yet. */
+static void
+reap (pid_t pid)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    if (waitpid (pid, NULL, WNOHANG) != 0)
+        return;
+    pthread_attr_init (&attributes);
+    pthread_attr_setdetachstate (&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_attr_setstacksize (&attributes, REAPER_STACK_BYTES);
+    int error = pthread_create (&thread, &attributes, wait_for_end, (void *) (intptr_t) pid);
+    if (error)
+        LOG_WARNING ("Killed program not waited for pid=%d err=%s", (int) pid, strerror (error));
+    pthread_attr_destroy (&attributes);
+}
+
 void
 command_destroy (command_t **self_p)
 {
@@ -73,7 +105,7 @@ command_destroy (command_t **self_p)
         return;
     if (self->pidfd >= 0) {
         kill_all (self);
-        waitpid (self->pid, NULL, 0); // it is dead or about to be
+        reap (self->pid);
         forget_process (self);
     }
     close_stream (self, &self->output);
@@ -114,18 +146,23 @@ judge (command_t *self, fault_t *fault)
                       words[0] ? ": " : "", words);
 }
 
-/* Tells the end when the process and what it had to say are complete. */
 static void
-finish_if_done (command_t *self)
+finish (command_t *self)
 {
-    if (self->pidfd >= 0 || self->output.fd >= 0)
-        return;
     fault_t fault = { 0 };
     bool is_good = judge (self, &fault) == 0;
     const char *output = self->output.bytes ? self->output.bytes : "";
     self->on_done (self->context, is_good ? output : NULL, is_good ? self->output.size : 0,
                    is_good ? NULL : &fault);
     command_destroy (&self);
+}
+
+/* Tells the end when the process and what it had to say are complete. */
+static void
+finish_if_done (command_t *self)
+{
+    if (self->pidfd < 0 && self->output.fd < 0)
+        finish (self);
 }
 
 // ---- while it runs ----
@@ -193,13 +230,22 @@ on_exit_of_it (void *state, int fd, short events, void *context)
 }
 
 static void
-on_timeout (void *state, void *context)
+on_not_dying (void *state, void *context)
 {
     (void) state;
     command_t *self = context;
     self->timer = 0;
+    finish (self);
+}
+
+static void
+on_timeout (void *state, void *context)
+{
+    (void) state;
+    command_t *self = context;
     self->is_late = true;
     kill_all (self);
+    self->timer = actor_timer (self->actor, DYING_MS, on_not_dying, self);
 }
 
 // ---- the start ----
@@ -362,7 +408,7 @@ command_start (actor_t *actor, const command_options_t *options, fault_t *fault)
         fault_set (fault, FAULT_UNAVAILABLE, "%s: cannot be waited for: %s", options->file,
                    strerror (errno));
         kill (-pid, SIGKILL);
-        waitpid (pid, NULL, 0);
+        reap (pid);
         return NULL;
     }
     return command_new (actor, options, &pipes, pid, pidfd);

@@ -19,7 +19,7 @@ typedef struct {
     const char *const *arguments;   // without the program's own name; ends with NULL; or NULL
     const char *const *environment; // "NAME=VALUE" that come to, or replace, the agent's; or NULL
     const char *input;        // of its standard input, written at once: at most 64 KiB; or NULL
-    int64_t timeout_ms;       // it is killed then, with its children
+    int64_t timeout_ms;       // it is killed then, with its children; whether it dies or not
     size_t output_limit;      // bytes
     command_done_fn *on_done; // not called from within command_start
     void *context;
@@ -29,6 +29,6 @@ typedef struct {
    or NULL with a fault (FAULT_NOT_FOUND, FAULT_UNAVAILABLE); on_done is not called then. */
 command_t *command_start (actor_t *actor, const command_options_t *options, fault_t *fault);
 
-/* Kills the program and forgets it: on_done is not called any more. Sets *self_p to NULL; does
-   nothing if it is NULL already. */
+/* Kills the program and forgets it, without waiting for its death: on_done is not called any more.
+   Sets *self_p to NULL; does nothing if it is NULL already. */
 void command_destroy (command_t **self_p);

@@ -154,6 +154,44 @@ a_local_volume_is_bound_and_let_go (void **state)
     assert_false (is_there ("pods/u1"));
 }
 
+static int
+set_up_impatient (void **state)
+{
+    ownership_ms = 0;
+    int result = set_up (state);
+    ownership_ms = 30000;
+    return result;
+}
+
+static void
+a_long_change_of_ownership_is_told (void **state)
+{
+    fixture_t *self = *state;
+    assert_int_equal (run ("mkdir disk && cd disk && seq 20000 | xargs touch"), 0);
+    OWNED (free_text) char *row = claim_row ("local", "disk");
+    extra = row;
+    OWNED (received_destroy)
+    received_t *reply =
+        set_up_pod (self, "{}", MOUNT_V,
+                    "[{\"name\": \"v\", \"persistentVolumeClaim\": {\"claimName\": \"data\"}}]",
+                    "{\"fsGroup\": 2000}");
+    assert_string_equal (fault_of (reply), "");
+    static const char *const WANTED[] = {
+        "Setting volume ownership for u1/volumes/kubernetes.io~local-volume/pv1 is taking longer "
+        "than expected, consider using OnRootMismatch - https://kubernetes.io/docs/",
+        "Setting volume ownership for u1/volumes/kubernetes.io~local-volume/pv1, processed ",
+    };
+    for (size_t i = 0; i < COUNT_OF (WANTED); i++) {
+        OWNED (received_destroy) received_t *event = peer_expect (self->recorder, MSG_EVENT_RECORD);
+        const char *message = node_get_text (event->body, "message", "");
+        assert_string_equal (node_get_text (event->body, "reason", ""),
+                             "VolumePermissionChangeInProgress");
+        if (strncmp (message, WANTED[i], strlen (WANTED[i])) != 0)
+            fail_msg ("%s", message);
+    }
+    assert_ok (ask_teardown (self, "u1"));
+}
+
 static void
 a_claim_may_be_read_only_or_of_a_host_path (void **state)
 {
@@ -401,6 +439,8 @@ main (void)
         WITH_FIXTURE (a_refresh_leaves_other_volumes_alone),
         WITH_FIXTURE (tokens_are_for_those_who_may_read_them),
         WITH_FIXTURE (a_local_volume_is_bound_and_let_go),
+        cmocka_unit_test_setup_teardown (a_long_change_of_ownership_is_told, set_up_impatient,
+                                         tear_down),
         WITH_FIXTURE (a_claim_may_be_read_only_or_of_a_host_path),
         WITH_FIXTURE (a_device_is_linked_into_the_pods_directory),
         WITH_FIXTURE (a_large_volume_keeps_nobody_else_waiting),

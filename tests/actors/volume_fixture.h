@@ -31,6 +31,9 @@ static const char *extra;
 /* Whether the node is joined, so that the csi-manager is asked; set before set_up. */
 static bool has_csi;
 
+/* When an event tells of a change of ownership that takes long; set before set_up. */
+static int ownership_ms = 30000;
+
 static const char NO_OBJECTS[] =
     "\"objects\": [{\"kind\": \"ConfigMap\", \"namespace\": \"n\", \"name\": \"absent\", "
     "\"found\": false},"
@@ -50,6 +53,8 @@ start_actor (stage_t *stage)
     node_set_text (tree, &args, "root_dir", root);
     node_set_int (tree, &args, "node_allocatable_memory", 64 << 20);
     node_set_bool (tree, &args, "has_csi", has_csi);
+    node_set_int (tree, &args, "ownership_first_ms", ownership_ms);
+    node_set_int (tree, &args, "ownership_next_ms", ownership_ms);
     return stage_actor (stage, &volume_manager_class, "volume-manager", &args);
 }
 
