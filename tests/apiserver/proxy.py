@@ -169,7 +169,8 @@ def pod_target(pod, subresource, request):
     names = [item['name'] for kind in ('containers', 'initContainers', 'ephemeralContainers')
              for item in pod['spec'].get(kind) or []]
     if subresource == 'portforward':
-        return f'/portForward/{meta["namespace"]}/{meta["name"]}?{request.raw_query}'.rstrip('?')
+        ports = ','.join(query.get('ports', []))  # of WebSockets; SPDY names them with each stream
+        return f'/portForward/{meta["namespace"]}/{meta["name"]}' + (f'?port={ports}' if ports else '')
     container = query.pop('container', [''])[0]
     if not container:
         if len(pod['spec']['containers']) != 1:

@@ -18,6 +18,7 @@ from lab.kubectl import Kubectl, debian_program
 from lab.system import LabError
 
 READ_A_LINE = 'read line; echo got $line; ' + pods.FOREVER
+WEB = {'name': 'web', 'image': pods.NGINX, 'imagePullPolicy': 'Never'}
 LINES = 'for i in 1 2 3 4 5; do echo line $i; done; echo oops >&2; ' + pods.FOREVER
 
 
@@ -182,7 +183,11 @@ class Direct(KubectlCase):
     """What upstream's conformance tests ask of the API without kubectl, in their words."""
 
     def test_conformance_requests(self):
-        self.start_pod('direct', 'echo container is alive; ' + pods.FOREVER)
+        pod = pods.pod('direct', 'echo container is alive; ' + pods.FOREVER, nodeName=self.cluster.node,
+                       automountServiceAccountToken=False)
+        pod['spec']['containers'].append(WEB)
+        self.cluster.create(pod)
+        self.agent.wait_api_ready('direct')
         with self.subTest('should support retrieving logs from the container over websockets'):
             self.agent.wait('the log is written', lambda: self.log('binary.k8s.io') == b'container is alive\n')
             self.assertEqual(base64.b64decode(self.log('base64.binary.k8s.io')), b'container is alive\n')
@@ -196,6 +201,17 @@ class Direct(KubectlCase):
                 self.assertTrue(status is None or status in said[-1])
             coded = self.stream('exec?' + query, 'base64.channel.k8s.io')
             self.assertIn('1' + base64.b64encode(b'remote execution test\n').decode(), [text.decode() for text in coded])
+        with self.subTest('should support forwarding over websockets'):
+            path = '/api/v1/namespaces/default/pods/direct/portforward?ports=80'
+            with self.cluster.websocket(path, 'v4.channel.k8s.io') as stream:
+                self.assertEqual([stream.receive(), stream.receive()], [b'\0P\0', b'\1P\0'])  # each channel says its port, 80
+                stream.send(b'\0GET / HTTP/1.0\r\n\r\n')
+                answer = b''
+                while b'</html>' not in answer:
+                    channel, *data = stream.receive()
+                    self.assertEqual(channel, 0)
+                    answer += bytes(data)
+                self.assertIn(b'Welcome to nginx', answer)
         for name in (self.cluster.node, f'{self.cluster.node}:{self.agent.tls_port}'):
             with self.subTest('should proxy logs on node', node=name):
                 self.assertIn('<a href=', self.kubectl('get', '--raw', f'/api/v1/nodes/{name}/proxy/logs/'))
@@ -224,10 +240,9 @@ class Debian(KubectlCase):
         except LabError as error:
             self.skipTest(f"Debian's kubectl cannot be had here: {error}")
         self.assertIn('1.20.', self.kubectl('version', '--client', '--short'))
-        web = {'name': 'web', 'image': pods.NGINX, 'imagePullPolicy': 'Never'}
         pod = pods.pod('old', 'for i in 1 2 3 4 5; do echo line $i; done; ' + READ_A_LINE, container={'stdin': True},
                        nodeName=self.cluster.node, automountServiceAccountToken=False)
-        pod['spec']['containers'].append(web)
+        pod['spec']['containers'].append(WEB)
         self.cluster.create(pod)
         self.agent.wait_api_ready('old')
         self.assertEqual(self.kubectl('logs', 'old', '-c', 'main', '--tail=2'), 'line 4\nline 5\n')
