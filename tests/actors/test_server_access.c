@@ -1,6 +1,7 @@
 /* test_server_access.c - the secure port: certificates, tokens, and who may do what. curl is the
    client, openssl makes the certificates. */
 #include <netinet/in.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -257,6 +258,100 @@ a_token_that_cannot_be_reviewed_is_refused_and_asked_again (void **state)
     }
 }
 
+// ---- everywhere ----
+
+/* Every path of routes.c, and some that are none. */
+static const char *const PATHS[] = {
+    "/healthz",
+    "/healthz/ping",
+    "/healthz/log",
+    "/healthz/syncloop",
+    "/pods",
+    "/stats/summary",
+    "/metrics",
+    "/metrics/cadvisor",
+    "/metrics/probes",
+    "/metrics/resource",
+    "/containerLogs/a/b/c",
+    "/exec/a/b/c",
+    "/attach/a/b/c",
+    "/portForward/a/b",
+    "/run/a/b/c",
+    "/runningpods/",
+    "/runningpods",
+    "/checkpoint/a/b/c",
+    "/logs/",
+    "/logs",
+    "/configz",
+    "/statusz",
+    "/flagz",
+    "/debug/flags/v",
+    "/debug/pprof/",
+    "/debug/pprof/heap",
+    "/",
+    "/nope",
+};
+
+/* All of them, one after the other, by one curl. */
+static FILE *
+ask_everything (const scene_t *scene, const char *words)
+{
+    OWNED (free_text) char *urls = text_copy (PATHS[0]);
+    for (size_t i = 1; i < COUNT_OF (PATHS); i++)
+        text_replace (&urls, "%s https://127.0.0.1:%d%s", urls, scene->port, PATHS[i]);
+    return start_curl (scene, words, urls);
+}
+
+/* Every answer has to begin and to end so. */
+static void
+expect_everywhere (FILE *output, const char *begin, const char *end)
+{
+    char text[16384];
+    size_t size = fread (text, 1, sizeof text - 1, output);
+    text[size] = '\0';
+    pclose (output);
+    const char *at = text;
+    for (size_t i = 0; i < COUNT_OF (PATHS); i++) {
+        const char *next = strstr (at, end);
+        if (strncmp (at, begin, strlen (begin)) != 0 || !next)
+            fail_msg ("%s: %s", PATHS[i], at);
+        at = next + strlen (end);
+    }
+    assert_string_equal (at, "");
+}
+
+static void
+no_endpoint_is_for_strangers (void **state)
+{
+    scene_t *scene = *state;
+    static const char *const STRANGERS[] = { "", "--cert old.crt --key old.key",
+                                             "--cert strange.crt --key strange.key",
+                                             "-H 'Authorization: Basic abc'" };
+    start_server (scene);
+    for (size_t i = 0; i < COUNT_OF (STRANGERS); i++)
+        expect_everywhere (ask_everything (scene, STRANGERS[i]), "Unauthorized", " 401");
+    FILE *curl = ask_everything (scene, TOKEN);
+    answer_review (scene, TOKEN_REVIEWS, NULL, "{\"code\": 201, \"body\": {\"status\": {}}}");
+    expect_everywhere (curl, "Unauthorized", " 401");
+    assert_null (peer_next (scene->api, 0));
+}
+
+static void
+no_endpoint_is_for_who_may_not (void **state)
+{
+    scene_t *scene = *state;
+    start_server (scene);
+    FILE *curl = ask_everything (scene, JANE);
+    struct pollfd is_through = { fileno (curl), 0, 0 }; // POLLHUP comes unasked
+    while (poll (&is_through, 1, 0) == 0) {
+        OWNED (received_destroy) received_t *request = peer_next (scene->api, 20);
+        if (request)
+            peer_reply_json (scene->api, request, NOT_ALLOWED);
+    }
+    expect_everywhere (curl, "Forbidden (user=jane, verb=get, resource=nodes, subresource(s)=[",
+                       "]) 403");
+}
+
 // ---- may they? ----
 
 static void
@@ -401,6 +496,8 @@ main (void)
         TEST (tokens_are_reviewed_once),
         TEST (a_good_token_is_a_user),
         TEST (a_token_that_cannot_be_reviewed_is_refused_and_asked_again),
+        TEST (no_endpoint_is_for_strangers),
+        TEST (no_endpoint_is_for_who_may_not),
         TEST (any_subresource_will_do_and_is_remembered),
         TEST (no_answer_is_an_error),
         TEST (without_an_api_server_nobody_is_asked),
