@@ -7,6 +7,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "cubelet/record_table.h"
 #include "manager.h"
 #include <string.h>
@@ -193,6 +194,8 @@ start (actor_t *actor, const node_t *args, fault_t *fault)
     self->actor = actor;
     self->args = tree_copy (args);
     self->pods = list_of (managed_destroy);
+    metric_add (METRIC_RESTARTED_PODS_TOTAL, 0, LABELS ("")); // as upstream, from the beginning
+    metric_add (METRIC_RESTARTED_PODS_TOTAL, 0, LABELS ("true"));
     self->mirrors = list_of (mirror_destroy);
     self->pending = list_of (free_name);
     self->early = list_of (free_tree);

@@ -104,7 +104,7 @@ count_operation (const char *operation, const char *whole, const char *plugin, i
 void
 known_volume_ended (manager_t *self, const volume_job_t *job, bool has_failed)
 {
-    if (!job->plugin) // nobody can say what it is
+    if (!job->plugin || job->plugin->setup == claim_setup) // nobody can say what it is
         return;
     known_volume_t *known = find_or_add (self, job);
     bool is_new = !known->is_mounted;

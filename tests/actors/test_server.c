@@ -12,6 +12,7 @@
 #include "cubelet/actors.h"
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "helper_http_server.h"
 #include "helper_peer.h"
 #include <cmocka.h>
@@ -248,6 +249,38 @@ pods_are_a_list_as_upstream_writes_it (void **state)
     assert_string_equal (answer, wanted);
 }
 
+/* The value of an HTTP family's series of GET on the read-only port; -1: there is none. */
+static double
+count_of (const char *family, const char *path)
+{
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *page = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    OWNED (free_text)
+    char *series = text_format ("\n%s{long_running=\"false\",method=\"GET\",path=\"%s\","
+                                "server_type=\"readonly\"} ",
+                                family, path);
+    const char *at = strstr (page, series);
+    return at ? strtod (at + strlen (series), NULL) : -1;
+}
+
+static void
+requests_are_counted_from_their_beginning_on (void **state)
+{
+    scene_t *scene = *state;
+    double before = count_of ("kubelet_http_requests_total", "pods");
+    int fd = send_request (scene->read_only_port, "GET", "/pods");
+    OWNED (received_destroy) received_t *request = peer_expect (scene->manager, MSG_POD_LIST);
+    assert_true (count_of ("kubelet_http_requests_total", "pods") == (before < 0 ? 0 : before) + 1);
+    assert_true (count_of ("kubelet_http_inflight_requests", "pods") == 1);
+    peer_reply_json (scene->manager, request, "{\"items\": []}");
+    OWNED (free_text) char *answer = read_answer (fd);
+    assert_true (count_of ("kubelet_http_inflight_requests", "pods") == 0);
+    OWNED (free_text) char *stranger = get (scene->read_only_port, "GET", "/metrics/strange/path");
+    assert_true (count_of ("kubelet_http_requests_total", "other") > 0); // no series of its own
+    OWNED (free_text) char *refused = get (scene->read_only_port, "GET", "/configz?a=b");
+    assert_true (count_of ("kubelet_http_requests_total", "configz") == 1);
+}
+
 static void
 no_pods_are_null (void **state)
 {
@@ -471,6 +504,7 @@ main (void)
         TEST (health_needs_the_main_loop),
         TEST (health_fails_when_the_supervisor_says_nothing),
         TEST (pods_are_a_list_as_upstream_writes_it),
+        TEST (requests_are_counted_from_their_beginning_on),
         TEST (no_pods_are_null),
         TEST (pods_that_cannot_be_listed_are_an_error),
         TEST (the_rest_is_refused_as_upstream_does),

@@ -1,3 +1,4 @@
+#include "cubelet/metrics.h"
 #include "volume_fixture.h"
 
 // ---- setting up ----
@@ -555,6 +556,56 @@ uids_that_leave_the_root_are_refused (void **state)
     assert_false (is_there ("x"));
 }
 
+/* What VOLUME_LIST says, as "VOLUME PLUGIN MOUNTED" a line. Owned. */
+static char *
+list_volumes (fixture_t *self)
+{
+    uint64_t id = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_LIST, "{}");
+    OWNED (received_destroy) received_t *reply = peer_expect_reply (self->worker, id);
+    char *text = text_copy ("");
+    NODE_EACH (node_get (reply->body, "volumes"), one)
+    text_replace (&text, "%s%s %s %s\n", text, node_get_text (one, "volume", ""),
+                  node_get_text (one, "plugin", ""),
+                  node_get_bool (one, "mounted", false) ? "mounted" : "wanted");
+    return text;
+}
+
+static void
+it_tells_which_volumes_there_are (void **state)
+{
+    fixture_t *self = *state;
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (
+        self, "{}",
+        "[{\"name\": \"e\", \"mountPath\": \"/e\"}, {\"name\": \"h\", \"mountPath\": \"/h\"},"
+        " {\"name\": \"c\", \"mountPath\": \"/c\"}]",
+        "[{\"name\": \"e\", \"emptyDir\": {}},"
+        " {\"name\": \"h\", \"hostPath\": {\"path\": \"/absent\", \"type\": \"Directory\"}},"
+        " {\"name\": \"c\", \"persistentVolumeClaim\": {\"claimName\": \"unknown\"}}]",
+        "{}");
+    assert_string_not_equal (fault_of (reply), "");
+    OWNED (free_text) char *some = list_volumes (self);
+    assert_string_equal (some, "e kubernetes.io/empty-dir mounted\n"
+                               "h kubernetes.io/host-path wanted\n");
+    assert_ok (ask_teardown (self, "u1"));
+    OWNED (free_text) char *none = list_volumes (self);
+    assert_string_equal (none, "");
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *page = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    static const char *const SERIES[] = {
+        "volume_mount\",status=\"success\",volume_plugin=\"kubernetes.io/empty-dir\"}",
+        "volume_mount\",status=\"fail-unknown\",volume_plugin=\"kubernetes.io/host-path\"}",
+        "volume_unmount\",status=\"success\",volume_plugin=\"kubernetes.io/empty-dir\"}",
+    };
+    for (size_t i = 0; i < COUNT_OF (SERIES); i++) {
+        OWNED (free_text)
+        char *count = text_format ("storage_operation_duration_seconds_count{migrated=\"false\","
+                                   "operation_name=\"%s ",
+                                   SERIES[i]);
+        assert_non_null (strstr (page, count));
+    }
+}
+
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown (test, set_up, tear_down)
 
 int
@@ -578,6 +629,7 @@ main (void)
         WITH_FIXTURE (nothing_is_deleted_below_a_strangers_mount),
         WITH_FIXTURE (host_paths_survive_their_pods),
         WITH_FIXTURE (orphans_of_an_earlier_agent_are_removed),
+        WITH_FIXTURE (it_tells_which_volumes_there_are),
         WITH_FIXTURE (uids_that_leave_the_root_are_refused),
     };
     return cmocka_run_group_tests (tests, NULL, NULL);
