@@ -134,6 +134,7 @@ say_down (actor_t *self)
         zframe_t *body = body_pack (&left);
         zmsg_append (message, &body);
     }
+    SANITIZER_RELEASE();
     zmsg_send (&message, self->pipe);
 }
 

@@ -100,6 +100,7 @@ char *
 stage_wait_left (actor_host_t *actor, tree_t **left_p)
 {
     OWNED (zmsg_destroy) zmsg_t *message = zmsg_recv (actor_host_pipe (actor));
+    SANITIZER_ACQUIRE();
     OWNED (free_text) char *word = message ? zmsg_popstr (message) : NULL;
     if (!word)
         give_up ("the actor did not end");
