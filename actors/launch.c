@@ -5,6 +5,7 @@
 #include "cubelet/clock.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
+#include "cubelet/node_shutdown.h"
 #include "cubelet/object_cache.h"
 #include <string.h>
 
@@ -442,6 +443,23 @@ api_watcher_args (const launch_t *launch, tree_t *tree)
     return args;
 }
 
+static bool
+has_graceful_shutdown (const launch_t *launch)
+{
+    OWNED (tree_destroy) tree_t *tree = tree_new();
+    node_t periods = node_shutdown_periods (launch->config, tree);
+    return node_count (&periods) > 0;
+}
+
+static node_t
+shutdown_manager_args (const launch_t *launch, tree_t *tree)
+{
+    node_t args = node_name_args (launch, tree);
+    set_text (tree, &args, "root_dir", launch->facts->root_dir);
+    node_set (tree, &args, "periods", node_shutdown_periods (launch->config, tree));
+    return args;
+}
+
 /* Those that others need first come first; the order only spares requests that come too soon. */
 static const struct {
     const actor_class_t *class;
@@ -467,6 +485,7 @@ static const struct {
     { &oom_watcher_class, node_name_args },
     { &eviction_manager_class, eviction_manager_args },
     { &server_class, launch_server_args },
+    { &shutdown_manager_class, shutdown_manager_args, has_graceful_shutdown },
     { &certificate_manager_class, certificate_manager_args, needs_certificates },
     { &token_manager_class, token_manager_args, has_api_server },
     { &api_watcher_class, api_watcher_args, has_api_server },

@@ -195,6 +195,19 @@ on_pressure (void *state, const message_t *message, fault_t *fault)
 }
 
 static int
+on_shutdown (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    node_reporter_t *self = state;
+    bool is_active = node_get_bool (message->body, "active", false);
+    bool has_changed = is_active != self->is_shutting_down;
+    self->is_shutting_down = is_active;
+    if (has_changed && self->is_registered)
+        want_round (self);
+    return 0;
+}
+
+static int
 on_volumes (void *state, const message_t *message, fault_t *fault)
 {
     (void) fault;
@@ -259,11 +272,9 @@ stop (void **self_p)
 }
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_NODE_OBJECT, on_node },
-    { MSG_NODE_PRESSURE, on_pressure },
-    { MSG_NODE_VOLUMES, on_volumes },
-    { MSG_ACTOR_UP, on_actor_up },
-    { 0 },
+    { MSG_NODE_OBJECT, on_node },       { MSG_NODE_PRESSURE, on_pressure },
+    { MSG_NODE_SHUTDOWN, on_shutdown }, { MSG_NODE_VOLUMES, on_volumes },
+    { MSG_ACTOR_UP, on_actor_up },      { 0 },
 };
 
 const actor_class_t node_reporter_class = {

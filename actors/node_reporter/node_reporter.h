@@ -26,6 +26,7 @@ typedef struct {
     int64_t images_at_ms;
     tree_t *volumes; // NODE_VOLUMES, the list; NULL: not heard of them yet
     bool memory_pressure, disk_pressure, pid_pressure;
+    bool is_shutting_down; // the machine goes down
     bool was_unschedulable;
     char *pod_cidr; // what the runtime was told
 

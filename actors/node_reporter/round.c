@@ -74,7 +74,7 @@ status_now (node_reporter_t *self, tree_t *tree, const node_t *previous)
 {
     const node_t *args = tree_root (self->args), *runtime = tree_root (self->runtime);
     OWNED (free_text)
-    char *problem = node_problem (runtime, node_get (args, "capacity"), false);
+    char *problem = node_problem (runtime, node_get (args, "capacity"), self->is_shutting_down);
     node_view_t view = {
         .node_name = self->node_name,
         .ips = node_get (args, "ips"),

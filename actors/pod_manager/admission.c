@@ -45,6 +45,7 @@ node_of (const manager_t *self)
         .disk_pressure = self->disk_pressure,
         .pid_pressure = self->pid_pressure,
         .has_app_armor = self->has_app_armor,
+        .is_shutting_down = self->is_shutting_down,
     };
 }
 

@@ -87,6 +87,7 @@ typedef struct {
     tree_t *node; // the Node as the API server has it; NULL: the initial one of the arguments
     bool memory_pressure, disk_pressure, pid_pressure;
     bool has_app_armor;
+    bool is_shutting_down;                      // the machine goes down
     tree_t *allocated_before, *actuated_before; // the checkpoints at the start; NULL: none
     uint64_t write_timer;
     bool has_network_start; // a pod with a network of its own has started since the agent has

@@ -63,6 +63,15 @@ on_node_pressure (void *state, const message_t *message, fault_t *fault)
     return 0;
 }
 
+static int
+on_node_shutdown (void *state, const message_t *message, fault_t *fault)
+{
+    (void) fault;
+    manager_t *self = state;
+    self->is_shutting_down = node_get_bool (message->body, "active", false);
+    return 0;
+}
+
 /* Messages may get lost: now and then every worker is told its pod again, and starts anew if it is
    not there; what it says of it follows. */
 static void
@@ -98,19 +107,13 @@ on_actors (void *state, const message_t *reply, const fault_t *fault, void *cont
 // ---- the class ----
 
 static const actor_handler_t HANDLERS[] = {
-    { MSG_SOURCE_PODS, on_source },
-    { MSG_SOURCE_POD, on_source },
-    { MSG_POD_STATUS, on_pod_status },
-    { MSG_POD_ORPHAN, on_pod_orphan },
-    { MSG_POD_EVICT, on_pod_evict },
-    { MSG_POD_LIST, on_pod_list },
-    { MSG_POD_KNOWN, on_pod_known },
-    { MSG_POD_GET, on_pod_get },
-    { MSG_NODE_OBJECT, on_node_object },
-    { MSG_NODE_PRESSURE, on_node_pressure },
-    { MSG_ACTOR_UP, on_actor_up },
-    { MSG_POD_ACTUATED, on_pod_actuated },
-    { 0 },
+    { MSG_SOURCE_PODS, on_source },          { MSG_SOURCE_POD, on_source },
+    { MSG_POD_STATUS, on_pod_status },       { MSG_POD_ORPHAN, on_pod_orphan },
+    { MSG_POD_EVICT, on_pod_evict },         { MSG_POD_LIST, on_pod_list },
+    { MSG_POD_KNOWN, on_pod_known },         { MSG_POD_GET, on_pod_get },
+    { MSG_NODE_OBJECT, on_node_object },     { MSG_NODE_PRESSURE, on_node_pressure },
+    { MSG_NODE_SHUTDOWN, on_node_shutdown }, { MSG_ACTOR_UP, on_actor_up },
+    { MSG_POD_ACTUATED, on_pod_actuated },   { 0 },
 };
 
 /* What admission reads of the node's facts, which are in the workers' arguments. */

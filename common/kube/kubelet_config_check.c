@@ -151,6 +151,13 @@ check_shutdown (const kubelet_config_t *config, fault_t *fault)
 {
     int64_t total = config->shutdown_grace_period_ns;
     int64_t critical = config->shutdown_grace_period_critical_pods_ns;
+    if (total > 0 && !kubelet_config_gate (config, "GracefulNodeShutdown", true))
+        return path_fault (AT ("shutdownGracePeriod"), fault,
+                           "requires feature gate GracefulNodeShutdown");
+    if (config->shutdown_grace_period_by_pod_priority.count > 0
+        && !kubelet_config_gate (config, "GracefulNodeShutdownBasedOnPodPriority", true))
+        return path_fault (AT ("shutdownGracePeriodByPodPriority"), fault,
+                           "requires feature gate GracefulNodeShutdownBasedOnPodPriority");
     if (critical > total)
         return path_fault (AT ("shutdownGracePeriodCriticalPods"), fault,
                            "must not be longer than shutdownGracePeriod");

@@ -131,11 +131,19 @@ check_app_armor (admission_check_t *self)
                              "Cannot enforce AppArmor: AppArmor is not enabled on the host");
 }
 
+static bool
+check_shutdown (admission_check_t *self)
+{
+    return !self->node->is_shutting_down
+           || admission_refuse (self, "NodeShutdown",
+                                "Pod was rejected as the node is shutting down.");
+}
+
 // ---- the order ----
 
 static bool (*const CHECKS[]) (admission_check_t *) = {
-    check_pressure,      check_sysctls,   check_os, check_supplemental_groups,
-    admission_check_fit, check_app_armor,
+    check_pressure,      check_sysctls,   check_os,       check_supplemental_groups,
+    admission_check_fit, check_app_armor, check_shutdown,
 };
 
 void

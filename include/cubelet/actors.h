@@ -28,3 +28,4 @@ extern const actor_class_t token_manager_class;
 extern const actor_class_t node_reporter_class;
 extern const actor_class_t certificate_manager_class;
 extern const actor_class_t csi_manager_class;
+extern const actor_class_t shutdown_manager_class;

@@ -32,7 +32,7 @@ M(POD_STATUS, "pod.status", "pod-worker/*", "pod-manager", "uid:text status:map?
 M(POD_ACTUATED, "pod.actuated", "pod-worker/*", "pod-manager", "uid:text resources:map", "-", "what the containers of the pod have got: name -> {requests limits}, all of them, after each change") \
 M(POD_LIST, "pod.list", "*", "pod-manager", "", "items:list", "all pods with their status, as GET /pods shows them") \
 M(POD_GET, "pod.get", "*", "pod-manager", "namespace:text name:text uid:text?", "pod:map uid:text", "one pod with its status, found by name (a mirror pod's UID means its static pod); uid: the one on this node") \
-M(POD_EVICT, "pod.evict", "eviction-manager", "pod-manager", "uid:text reason:text message:text grace:int?", "", "fail this pod with reason and message (Evicted, Preempting, Terminated); answered when its containers have stopped") \
+M(POD_EVICT, "pod.evict", "eviction-manager shutdown-manager", "pod-manager", "uid:text reason:text message:text grace:int?", "", "fail this pod with reason and message (Evicted, Preempting, Terminated); answered when its containers have stopped") \
 M(POD_REPORT, "pod.report", "pod-manager", "status-reporter", "pod:map status:map? finished:bool running:bool terminating:bool? mirror:map?", "-", "a pod as the API server should have it: status: ours; running: containers may still run; finished: nothing is left on the node; terminating: its source has it no more (a static one gets no mirror); mirror: a static pod's mirror, as the API server has it") \
 M(POD_FORGET, "pod.forget", "pod-manager", "status-reporter", "uid:text", "-", "the pod is gone from its source: nothing is reported of it any more") \
 M(MIRROR_ORPHAN, "mirror.orphan", "pod-manager", "status-reporter", "namespace:text name:text uid:text", "-", "a mirror pod without a static pod: delete it") \
@@ -50,6 +50,7 @@ M(SERVICE_LIST, "service.list", "pod-worker/*", "api-watcher", "namespace:text",
 M(TOKEN_GET, "token.get", "*", "token-manager", "namespace:text service_account:text pod_name:text pod_uid:text audience:text? expiration_seconds:int?", "token:text expires_at:int", "a service account token bound to the pod, from the cache while it is fresh; expires_at: seconds since 1970") \
 M(NODE_OBJECT, "node.object", "api-watcher", "*", "node:map?", "-", "this node's Node as the API server has it; without: there is none") \
 M(NODE_PRESSURE, "node.pressure", "eviction-manager", "*", "memory:bool disk:bool pid:bool", "-", "the node's pressure conditions") \
+M(NODE_SHUTDOWN, "node.shutdown", "shutdown-manager", "pod-manager node-reporter", "active:bool", "-", "the machine goes down, or does not: no pod is admitted then, and the node is not Ready") \
 M(NODE_VOLUMES, "node.volumes", "csi-manager", "node-reporter", "in_use:list", "-", "the unique names of all volumes that drivers have, or may have, on this node") \
 M(STATS_SUMMARY, "stats.summary", "*", "stats-provider", "only_cpu_and_memory:bool? pods:list? max_age_ms:int?", "summary:map", "the Summary of /stats/summary; pods: UIDs, only these; max_age_ms: of what is known of disks, and not a cached Summary") \
 M(METRICS_GET, "metrics.get", "*", "stats-provider", "page:text", "text:text", "a page of metrics as Prometheus reads it: metrics, cadvisor, resource, probes") \

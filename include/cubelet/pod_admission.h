@@ -10,6 +10,7 @@ typedef struct {
     const node_facts_t *facts; // the kernel's version and allowed_unsafe_sysctls
     bool memory_pressure, disk_pressure, pid_pressure;
     bool has_app_armor; // the kernel enforces AppArmor profiles
+    bool is_shutting_down;
 } admission_node_t;
 
 typedef struct {
@@ -23,8 +24,8 @@ typedef struct {
    node. The first handler that refuses gives the reason, in this order: pressure, sysctls,
    operating system, supplementalGroupsPolicy, resources ("pods" first, then cpu, memory,
    ephemeral-storage, the rest), node affinity and selector, node name, host ports, NoExecute
-   taints (not for static pods), AppArmor. Extended resources that the node does not know are left
-   out. A critical pod that lacks nothing but resources preempts (pod_preemption.h).
-   Texts and lists are in `tree`. */
+   taints (not for static pods), AppArmor, shutdown of the node. Extended resources that the node
+   does not know are left out. A critical pod that lacks nothing but resources preempts
+   (pod_preemption.h). Texts and lists are in `tree`. */
 void pod_admit (const pod_t *pod, const pod_demand_t *demand, const pod_demand_t *const *others,
                 size_t count, const admission_node_t *node, tree_t *tree, admission_t *out);

@@ -263,6 +263,25 @@ a_critical_pod_waits_for_its_room (void **state)
     expect_worker (&scene, "pod-worker/ns_vital_s1");
 }
 
+static void
+a_node_that_shuts_down_takes_no_pods (void **state)
+{
+    (void) state;
+    OWNED (scene_close) scene_t scene = scene_open (JOINED_ARGS, "");
+    send_set (&scene, "file", "");
+    peer_send_json (scene.source, "pod-manager", MSG_NODE_SHUTDOWN, "{\"active\": true}");
+    send_pod (&scene, "u1", POD ("p", "u1", "", ""));
+    OWNED (received_destroy) received_t *report = expect_report (&scene, "u1", "running", false);
+    const node_t *status = node_get (report->body, "status");
+    assert_string_equal (node_get_text (status, "phase", ""), "Failed");
+    assert_string_equal (node_get_text (status, "reason", ""), "NodeShutdown");
+    assert_string_equal (node_get_text (status, "message", ""),
+                         "Pod was rejected: Pod was rejected as the node is shutting down.");
+    peer_send_json (scene.source, "pod-manager", MSG_NODE_SHUTDOWN, "{\"active\": false}");
+    send_pod (&scene, "u2", POD ("q", "u2", "", ""));
+    expect_worker (&scene, "pod-worker/ns_q_u2");
+}
+
 // ---- resize ----
 
 #define SIZED(uid, cpu)                                                                            \
@@ -677,6 +696,7 @@ main (void)
         cmocka_unit_test (pressure_keeps_pods_out),
         cmocka_unit_test (what_ran_before_is_not_admitted_again),
         cmocka_unit_test (a_critical_pod_waits_for_its_room),
+        cmocka_unit_test (a_node_that_shuts_down_takes_no_pods),
         cmocka_unit_test (a_resize_waits_for_room),
         cmocka_unit_test (what_pods_were_given_and_have_got_survives_a_restart),
         cmocka_unit_test (a_deleted_pod_is_reported_until_it_is_gone),

@@ -168,6 +168,8 @@ static const struct {
     { HEADER "podLogsDir: logs\n", ":3: podLogsDir: \"logs\" must be an absolute path" },
     { HEADER "shutdownGracePeriodCriticalPods: 10s\n",
       ":3: shutdownGracePeriodCriticalPods: must not be longer than shutdownGracePeriod" },
+    { HEADER "shutdownGracePeriod: 10s\nfeatureGates: {GracefulNodeShutdown: false}\n",
+      ":3: shutdownGracePeriod: requires feature gate GracefulNodeShutdown" },
     { HEADER "enforceNodeAllocatable: [pods, pod]\n", ":3: enforceNodeAllocatable[1]: " },
     { HEADER "enforceNodeAllocatable: [system-reserved]\n",
       ":3: enforceNodeAllocatable[0]: \"system-reserved\" needs systemReservedCgroup" },
