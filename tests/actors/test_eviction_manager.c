@@ -72,7 +72,7 @@ static void
 pressure_is_told_to_those_who_use_it (void **state)
 {
     (void) state;
-    fixture_t self = fixture_new ("\"eviction_hard\": {\"pid.available\": \"90%\"}");
+    fixture_t self = fixture_new ("\"eviction_hard\": {\"pid.available\": \"1%\"}");
     OWNED (received_destroy) received_t *node = peer_expect (self.node, MSG_NODE_PRESSURE);
     OWNED (received_destroy) received_t *pods = peer_expect (self.pods, MSG_NODE_PRESSURE);
     assert_false (node_get_bool (node->body, "pid", true));
