@@ -75,6 +75,34 @@ check_type (const char *path, const char *type, fault_t *fault)
     return fault_set (fault, FAULT_INVALID, "%s is an invalid volume type", type);
 }
 
+// ---- beside the actor: a path may lie on a file server that does not answer ----
+
+typedef struct {
+    char *path, *type;
+} check_t;
+
+static void
+check_destroy (void *data)
+{
+    check_t *self = data;
+    free (self->path);
+    free (self->type);
+    free (self);
+}
+
+static int
+check_run (void *data, fault_t *fault)
+{
+    const check_t *self = data;
+    return check_type (self->path, self->type, fault);
+}
+
+static void
+on_checked (void *context, const fault_t *fault)
+{
+    volume_job_ended (context, fault);
+}
+
 int
 host_path_setup (volume_job_t *job, fault_t *fault)
 {
@@ -87,5 +115,17 @@ host_path_setup (volume_job_t *job, fault_t *fault)
         return fault_set (fault, FAULT_INVALID, "invalid HostPath `%s`: must not contain '..'",
                           path);
     job->host_path = path;
-    return *type ? check_type (path, type, fault) : 0;
+    if (!*type)
+        return 0;
+    background_t *background = volume_job_background (job, fault);
+    if (!background)
+        return -1;
+    check_t *check = memory_new (1, sizeof *check);
+    *check = (check_t){ text_copy (path), text_copy (type) };
+    background_add (background, &(background_work_t){ .run = check_run,
+                                                      .data = check,
+                                                      .destroy = check_destroy,
+                                                      .done = on_checked,
+                                                      .context = job });
+    return VOLUME_PENDING;
 }

@@ -21,9 +21,10 @@ typedef struct setup {
     pod_t pod;
     LIST_OF (volume_job_t *) jobs; // those begun
     size_t pending;
-    node_t volumes;         // the answer so far
-    int64_t userns_host_id; // -1: the pod has no user namespace
-    fault_t fault;          // the first one
+    node_t volumes;           // the answer so far
+    background_t *background; // NULL: not needed so far
+    int64_t userns_host_id;   // -1: the pod has no user namespace
+    fault_t fault;            // the first one
     bool is_failed;
 
     tree_t *next; // a newer request, NULL: none
@@ -44,6 +45,7 @@ setup_destroy (void **self_p)
     setup_t *self = *self_p;
     for (size_t i = 0; i < self->jobs.count; i++)
         end_work (self->jobs.items[i]);
+    background_destroy (&self->background);
     askers_destroy (&self->askers);
     askers_destroy (&self->next_askers);
     tree_destroy (&self->tree);
@@ -80,6 +82,15 @@ volume_job_event (const volume_job_t *job, const char *type, const char *reason,
                   const char *message)
 {
     record (job->setup, type, reason, message);
+}
+
+background_t *
+volume_job_background (volume_job_t *job, fault_t *fault)
+{
+    setup_t *self = job->setup;
+    if (!self->background)
+        self->background = background_new (self->manager->actor, fault);
+    return self->background;
 }
 
 /* The answer holds one fault; the events of further ones come from here. */

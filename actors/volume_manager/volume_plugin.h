@@ -1,6 +1,7 @@
 /* volume_plugin.h - one kind of volume: a row of the table in plugins.c, a file of code. */
 #pragma once
 #include "cubelet/actor.h"
+#include "cubelet/background.h"
 #include "cubelet/node_facts.h"
 #include "cubelet/pod.h"
 #include "cubelet/volume_payload.h"
@@ -67,6 +68,10 @@ void volume_job_ended (volume_job_t *job, const fault_t *fault);
 /* Records an event of the job's pod. */
 void volume_job_event (const volume_job_t *job, const char *type, const char *reason,
                        const char *message);
+
+/* A queue for what may hang, one for all volumes of the pod, so that they are done in their order
+   (a file may be made in a directory that is made before). NULL with a fault. */
+background_t *volume_job_background (volume_job_t *job, fault_t *fault);
 
 /* Unmounts what the volume at `path` has mounted; deleting is the caller's. Returns 0 or -1. */
 typedef int volume_teardown_fn (const char *path, fault_t *fault);

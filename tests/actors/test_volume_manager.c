@@ -608,10 +608,63 @@ it_tells_which_volumes_there_are (void **state)
 
 #define WITH_FIXTURE(test) cmocka_unit_test_setup_teardown (test, set_up, tear_down)
 
+/* The disk below one pod's hostPath does not answer; other pods' volumes are set up all the same,
+   and the actor ends. */
+static void
+a_host_path_that_hangs_holds_up_its_own_pod_only (void **state)
+{
+    fixture_t *self = *state;
+    if (run ("mkdir disk && truncate -s 4M image && mkfs.ext4 -q image && mount -o loop image disk "
+             "&& "
+             "fsfreeze -f disk")
+        != 0)
+        skip();
+    OWNED (free_text)
+    char *json = text_format (
+        "{\"pod\": {\"metadata\": {\"name\": \"p2\", \"namespace\": \"n\", \"uid\": \"u2\"}, "
+        "\"spec\":"
+        " {\"containers\": [{\"name\": \"c\", \"volumeMounts\": [{\"name\": \"v\", \"mountPath\":"
+        " \"/v\"}]}], \"volumes\": [{\"name\": \"v\", \"hostPath\": {\"path\": \"%s/disk/new\","
+        " \"type\": \"DirectoryOrCreate\"}}]}}}",
+        root);
+    uint64_t slow = peer_request_json (self->worker, "volume-manager", MSG_VOLUME_SETUP, json);
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (
+        self, "{}", MOUNT_V,
+        "[{\"name\": \"v\", \"hostPath\": {\"path\": \"/etc\", \"type\": \"Directory\"}}]", "{}");
+    assert_string_equal (fault_of (reply), "");
+    assert_int_equal (run ("fsfreeze -u disk"), 0);
+    OWNED (received_destroy) received_t *late = peer_expect_reply (self->worker, slow);
+    assert_string_equal (fault_of (late), "");
+    assert_true (is_there ("disk/new"));
+    assert_int_equal (run ("umount disk"), 0);
+}
+
+/* As the volumes stand in the pod, so they are made. */
+static void
+a_file_is_made_in_the_directory_that_is_made_before (void **state)
+{
+    fixture_t *self = *state;
+    OWNED (free_text)
+    char *volumes = text_format (
+        "[{\"name\": \"d\", \"hostPath\": {\"path\": \"%s/a/b\", \"type\": \"DirectoryOrCreate\"}},"
+        " {\"name\": \"f\", \"hostPath\": {\"path\": \"%s/a/b/f\", \"type\": \"FileOrCreate\"}}]",
+        root, root);
+    OWNED (received_destroy)
+    received_t *reply = set_up_pod (self, "{}",
+                                    "[{\"name\": \"d\", \"mountPath\": \"/d\"}, {\"name\": \"f\", "
+                                    "\"mountPath\": \"/f\"}]",
+                                    volumes, "{}");
+    assert_string_equal (fault_of (reply), "");
+    assert_true (is_there ("a/b/f"));
+}
+
 int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        WITH_FIXTURE (a_host_path_that_hangs_holds_up_its_own_pod_only),
+        WITH_FIXTURE (a_file_is_made_in_the_directory_that_is_made_before),
         WITH_FIXTURE (the_recorded_pod_gets_its_volumes),
         WITH_FIXTURE (what_is_there_is_left_alone),
         WITH_FIXTURE (memory_is_limited_by_the_node),

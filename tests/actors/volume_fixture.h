@@ -90,7 +90,8 @@ tear_down (void **state)
     fixture_t *self = *state;
     stage_destroy (&self->stage);
     free (self);
-    // what a failed test leaves mounted; deepest first
+    // what a failed test leaves frozen, or mounted; deepest first
+    run ("test ! -d disk || fsfreeze -u disk 2> /dev/null");
     run ("awk -v root=$PWD/ 'index ($5, root) == 1 { print $5 }' /proc/self/mountinfo | sort -r | "
          "xargs -r -n1 umount -l");
     return run ("cd / && rm -rf --one-file-system $OLDPWD");
