@@ -186,6 +186,7 @@ run (const kubelet_options_t *options, fault_t *fault)
 int
 main (int argc, char **argv)
 {
+    process_forgo_thread_caches (argv);
     spare_memory();
     fault_t fault = { 0 };
     OWNED (kubelet_options_destroy)

@@ -2,9 +2,33 @@
 #include "cubelet/log.h"
 #include "cubelet/tree.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
+
+/* Only the environment can say this, and only to a program that begins. */
+void
+process_forgo_thread_caches (char *const *argv)
+{
+    static const char NAME[] = "GLIBC_TUNABLES";
+    static const char NONE[] = "glibc.malloc.tcache_count=0:glibc.pthread.stack_cache_size=0";
+    const char *set = getenv (NAME);
+    if (set && strcmp (set, NONE) == 0)
+        unsetenv (NAME); // it is not meant for the programs that the agent runs
+    if (set)
+        return;
+    // Not execv ("/proc/self/exe"): that would be the name by which ps and pgrep know the agent.
+    char path[PATH_MAX];
+    ssize_t size = readlink ("/proc/self/exe", path, sizeof path - 1);
+    if (size <= 0 || setenv (NAME, NONE, 1) < 0)
+        return;
+    path[size] = '\0';
+    execv (path, argv);
+    unsetenv (NAME); // it has been removed or replaced since it was started
+}
 
 void
 process_set_log (const kubelet_config_t *config)
