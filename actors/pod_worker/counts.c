@@ -9,37 +9,47 @@
 #include "worker.h"
 #include <string.h>
 
+static const char TERMINATED[] = "terminated";
+
 static void
-observe (const worker_t *self, const char *kind)
+observe (worker_t *self)
 {
-    metric_observe (METRIC_POD_WORKER_DURATION_SECONDS,
-                    (double) (clock_now_ns() - self->sync_began_at) / NS_PER_S, LABELS (kind));
+    if (self->sync_began_at)
+        metric_observe (METRIC_POD_WORKER_DURATION_SECONDS,
+                        (double) (clock_now_ns() - self->sync_began_at) / NS_PER_S,
+                        LABELS (self->sync_kind));
+    self->sync_began_at = 0;
 }
 
 void
 count_sync (worker_t *self, bool is_first, bool is_changed)
 {
-    if (self->sync_began_at)
+    if (self->sync_began_at || self->sync_kind == TERMINATED)
         return;
     self->sync_began_at = clock_now_ns();
     self->sync_kind = is_first ? "create" : is_changed ? "update" : "sync";
 }
 
+/* The cgroup and the volumes belong to the first one. */
 void
 count_sync_end (worker_t *self)
 {
-    if (!self->sync_began_at || self->local->is_terminating)
-        return; // its end is what counts then
-    observe (self, self->sync_kind);
-    self->sync_began_at = 0;
+    if (self->local->is_prepared && self->sync_kind != TERMINATED)
+        observe (self);
+}
+
+void
+count_ending (worker_t *self)
+{
+    if (self->sync_kind != TERMINATED)
+        self->sync_began_at = clock_now_ns();
+    self->sync_kind = TERMINATED;
 }
 
 void
 count_end (worker_t *self)
 {
-    if (self->sync_began_at)
-        observe (self, "terminated");
-    self->sync_began_at = 0;
+    observe (self);
 }
 
 void

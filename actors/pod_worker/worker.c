@@ -137,8 +137,10 @@ step_once (worker_t *self)
     OWNED (pod_plan_destroy)
     pod_plan_t *plan =
         pod_plan (&self->pod, self->seen, self->local, tree_root (self->status), clock_now_ns());
-    if (plan->is_terminating)
+    if (plan->is_terminating) {
         self->local->is_terminating = true;
+        count_ending (self);
+    }
     perform (self, plan);
     if (plan->is_terminating && !self->is_finished && clean_up (self, plan))
         finish (self);

@@ -244,7 +244,8 @@ void count_sync (worker_t *self, bool is_first, bool is_changed);
 /* The sync has ended, if one was under way: what it was to do is done. */
 void count_sync_end (worker_t *self);
 
-/* Nothing is left of the pod. */
+/* The pod is being ended; nothing is left of it. */
+void count_ending (worker_t *self);
 void count_end (worker_t *self);
 
 /* An image was asked for; it is there, perhaps after a pull. */

@@ -1,4 +1,5 @@
 /* test_pod_worker.c - the life of a pod in the hands of its worker. */
+#include "cubelet/metrics.h"
 #include "pod_worker_fixture.h"
 
 // ---- a whole life ----
@@ -54,6 +55,14 @@ a_pod_that_goes_is_stopped_and_removed (void **state)
     expect_finished (scene);
     OWNED (free_text) char *logs = text_format ("%s/logs/default_web_u1", scene->directory);
     assert_int_equal (access (logs, F_OK), -1);
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *page = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    assert_non_null (strstr (page, "\nkubelet_pod_worker_duration_seconds_count{"
+                                   "operation_type=\"terminated\"} "));
+    assert_non_null (strstr (page, "\nkubelet_started_containers_total{"
+                                   "container_type=\"container\"} "));
+    assert_non_null (strstr (page, "\nkubelet_run_podsandbox_duration_seconds_count{"
+                                   "runtime_handler=\"\"} "));
 }
 
 static void
