@@ -126,19 +126,6 @@ exchange_close (exchange_t *self)
     evhttp_connection_free (connection); // with its request
 }
 
-bool
-exchange_close_of (server_t *server, const struct bufferevent *stream)
-{
-    for (exchange_t *self = zlistx_first (server->exchanges); self;
-         self = zlistx_next (server->exchanges)) {
-        if (self->stream == stream) {
-            exchange_close (self);
-            return true;
-        }
-    }
-    return false;
-}
-
 const char *
 exchange_path (const exchange_t *self)
 {

@@ -9,6 +9,7 @@
 #include <event2/bufferevent.h>
 #include <event2/listener.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #define RETRY_FIRST_MS 1000
@@ -18,6 +19,7 @@
 #define IDLE_S 90              // reference/node-and-server.md 4
 #define FIRST_REQUEST_MS 30000 // for a client that has proven nothing: handshake and request
 #define TIDY_EVERY_MS 5000
+#define TIDY_PAUSED_MS 250      // while others wait; every round looks who has fallen silent
 #define HEADERS_MAX_BYTES 65536 // upstream: 1 MiB; times UNPROVEN_MAX that would be too much
 #define BODY_MAX_BYTES 65536    // nothing served here reads one
 
@@ -54,6 +56,8 @@ struct listener {
 
 // ---- connections ----
 
+static void tidy (void *state, void *context);
+
 static void
 say_crowded (listener_t *self, const char *text)
 {
@@ -78,10 +82,17 @@ place_of (connection_t *connection)
     return connection->place;
 }
 
+/* Nothing has come of it for a while. A burst of good clients, whose bytes wait here because this
+   actor is slow, is not silent: those that do not fit wait in the kernel. */
 static bool
-is_sending (const connection_t *connection)
+is_silent (const listener_t *self, const connection_t *connection, int64_t now_ms)
 {
-    return evbuffer_get_length (bufferevent_get_output (connection->stream)) > 0;
+    int fd = bufferevent_getfd (connection->stream), unread = 0;
+    if (fd < 0 || connection->is_closing || connection->busy
+        || now_ms - connection->since_ms < self->server->settings.silence_ms
+        || evbuffer_get_length (bufferevent_get_output (connection->stream)) > 0)
+        return false;
+    return ioctl (fd, FIONREAD, &unread) < 0 || unread == 0;
 }
 
 /* Who should make room for the newest connection, or -1. */
@@ -89,16 +100,14 @@ static ptrdiff_t
 find_leaver (listener_t *self)
 {
     crowd_member_t *members = memory_new (self->count + 1, sizeof *members);
+    int64_t now_ms = clock_monotonic_ms();
     for (size_t i = 0; i < self->count; i++) {
         connection_t *connection = &self->connections[i];
-        bool is_new = bufferevent_getfd (connection->stream) < 0; // evhttp has not put it in yet
-        members[i] = (crowd_member_t){
-            .place = is_new ? 0 : place_of (connection),
-            .since_ms = connection->since_ms,
-            .is_busy = connection->busy > 0 || is_sending (connection),
-            .is_proven = connection->is_proven,
-            .is_untouched = is_new || connection->is_closing,
-        };
+        members[i] = (crowd_member_t){ .since_ms = connection->since_ms,
+                                       .is_proven = connection->is_proven };
+        members[i].is_silent = is_silent (self, connection, now_ms);
+        if (bufferevent_getfd (connection->stream) >= 0) // evhttp has put it in
+            members[i].place = place_of (connection);
     }
     ptrdiff_t found = crowd_choose (members, self->count, self->open < self->limit);
     free (members);
@@ -118,9 +127,7 @@ make_leave (listener_t *self, connection_t *connection)
 {
     say_crowded (self, "those who send nothing make room");
     stop_counting (self, connection);
-    if (!exchange_close_of (self->server, connection->stream))
-        shutdown (bufferevent_getfd (connection->stream),
-                  SHUT_RDWR); // evhttp hears it and frees it
+    shutdown (bufferevent_getfd (connection->stream), SHUT_RDWR); // evhttp hears it and frees it
 }
 
 static bool
@@ -149,6 +156,8 @@ pause_or_go_on (listener_t *self)
     if (pauses) {
         evconnlistener_disable (self->accepting);
         say_crowded (self, "more have to wait");
+        actor_timer_cancel (self->server->actor, &self->tidy_timer);
+        self->tidy_timer = actor_timer (self->server->actor, TIDY_PAUSED_MS, tidy, self);
     }
     else
         evconnlistener_enable (self->accepting);
@@ -179,8 +188,8 @@ tidy (void *state, void *context)
         if (!connection->busy && now_ms - connection->since_ms >= limit_ms)
             shutdown (bufferevent_getfd (connection->stream), SHUT_RDWR);
     }
-    self->tidy_timer =
-        self->count ? actor_timer (self->server->actor, TIDY_EVERY_MS, tidy, self) : 0;
+    int64_t next_ms = self->is_paused ? TIDY_PAUSED_MS : TIDY_EVERY_MS;
+    self->tidy_timer = self->count ? actor_timer (self->server->actor, next_ms, tidy, self) : 0;
 }
 
 /* A connection that is not secure on the secure port is closed with its first request. */

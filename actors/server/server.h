@@ -51,6 +51,7 @@ typedef struct {
     bool debugging_handlers, profiling_handler, debug_flags_handler, system_log_handler;
     bool split_log_streams, statusz, flagz, checkpoint; // feature gates
     int64_t streaming_idle_ms;
+    int64_t silence_ms;  // after which a connection may have to make room
     const char *configz; // JSON
     const char *root_dir;
     const char *system_log_dir; // of /logs; not given: /var/log
@@ -150,9 +151,6 @@ void exchange_begin (server_t *server, listener_t *listener, port_kind_t port,
 
 /* Forgets the exchange of a connection that has closed, if any. */
 void exchange_drop (server_t *server, const struct evhttp_connection *connection);
-
-/* Closes the connection with that stream when it has an exchange, which ends; false when not. */
-bool exchange_close_of (server_t *server, const struct bufferevent *stream);
 
 /* Sends the answer and ends the exchange, which is gone then. */
 void exchange_reply (exchange_t *self, int status, const char *content_type, const char *body,

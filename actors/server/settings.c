@@ -1,6 +1,8 @@
 #include "cubelet/record_table.h"
 #include "server.h"
 
+#define SILENCE_MS 5000
+
 #define SETTING(MEMBER, KIND) FIELD (server_settings_t, MEMBER, #MEMBER, KIND)
 
 RECORD_TYPE (SETTINGS, server_settings_t, SETTING (node_name, TEXT), SETTING (host_ips, TEXT_LIST),
@@ -17,12 +19,14 @@ RECORD_TYPE (SETTINGS, server_settings_t, SETTING (node_name, TEXT), SETTING (ho
              SETTING (debugging_handlers, BOOL), SETTING (profiling_handler, BOOL),
              SETTING (debug_flags_handler, BOOL), SETTING (system_log_handler, BOOL),
              SETTING (split_log_streams, BOOL), SETTING (statusz, BOOL), SETTING (flagz, BOOL),
-             SETTING (checkpoint, BOOL), SETTING (streaming_idle_ms, INT), SETTING (configz, TEXT),
-             SETTING (root_dir, TEXT), SETTING (system_log_dir, TEXT));
+             SETTING (checkpoint, BOOL), SETTING (streaming_idle_ms, INT),
+             SETTING (silence_ms, INT), SETTING (configz, TEXT), SETTING (root_dir, TEXT),
+             SETTING (system_log_dir, TEXT));
 
 int
 server_settings_read (const node_t *args, tree_t *tree, server_settings_t *out, fault_t *fault)
 {
+    out->silence_ms = SILENCE_MS;
     out->system_log_dir = "/var/log";
     return record_decode (&SETTINGS, args, tree, RECORD_LENIENT, out, fault);
 }

@@ -28,13 +28,6 @@ crowd_place (const struct sockaddr *address)
     return network;
 }
 
-/* 0 goes first. */
-static int
-rank (const crowd_member_t *member)
-{
-    return member->is_busy ? 2 : member->is_proven;
-}
-
 /* By place, in each by who goes first. */
 static int
 compare (const void *a, const void *b)
@@ -43,38 +36,44 @@ compare (const void *a, const void *b)
     const crowd_member_t *other = *(const crowd_member_t *const *) b;
     if (one->place != other->place)
         return one->place < other->place ? -1 : 1;
-    if (rank (one) != rank (other))
-        return rank (one) - rank (other);
+    if (one->is_silent != other->is_silent)
+        return one->is_silent ? -1 : 1;
+    if (one->is_proven != other->is_proven)
+        return one->is_proven ? 1 : -1;
     return (one->since_ms > other->since_ms) - (one->since_ms < other->since_ms);
 }
 
 static bool
-may_go (const crowd_member_t *member, bool only_unproven)
+counts (const crowd_member_t *member, bool only_unproven)
 {
-    if (member->is_untouched)
-        return false;
-    return member->is_proven ? !only_unproven && !member->is_busy : true;
+    return !member->is_proven || (member->is_silent && !only_unproven);
+}
+
+/* Whether it is a better choice than the best one so far, of a place with as many members. */
+static bool
+goes_before (const crowd_member_t *member, const crowd_member_t *best)
+{
+    return member->is_silent && (!best->is_silent || member->since_ms < best->since_ms);
 }
 
 ptrdiff_t
 crowd_choose (const crowd_member_t *members, size_t count, bool only_unproven)
 {
     const crowd_member_t **sorted = memory_new (count + 1, sizeof *sorted);
-    size_t left = 0, most = 0;
+    size_t counted = 0, most = 0;
     const crowd_member_t *chosen = NULL;
     for (size_t i = 0; i < count; i++)
-        if (may_go (&members[i], only_unproven))
-            sorted[left++] = &members[i];
-    qsort (sorted, left, sizeof *sorted, compare);
-    for (size_t first = 0, next = 0; first < left; first = next) {
-        while (next < left && sorted[next]->place == sorted[first]->place)
+        if (counts (&members[i], only_unproven))
+            sorted[counted++] = &members[i];
+    qsort (sorted, counted, sizeof *sorted, compare);
+    for (size_t first = 0, next = 0; first < counted; first = next) {
+        while (next < counted && sorted[next]->place == sorted[first]->place)
             next++;
-        bool is_older = chosen && sorted[first]->since_ms < chosen->since_ms;
-        if (next - first > most || (next - first == most && is_older)) {
+        if (next - first > most || (next - first == most && goes_before (sorted[first], chosen))) {
             most = next - first;
             chosen = sorted[first];
         }
     }
     free (sorted);
-    return chosen ? chosen - members : -1;
+    return chosen && chosen->is_silent ? chosen - members : -1;
 }

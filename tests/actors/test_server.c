@@ -19,11 +19,14 @@
 
 #define ANSWER_MAX_BYTES (1 << 20)
 #define CONNECTIONS_MAX 100 // of listener.c
+#define SILENCE_MS 100
+#define LONG_MS 600000
 
 typedef struct {
     stage_t *stage;
     peer_t *supervisor, *manager;
     int health_port, read_only_port;
+    int64_t silence_ms;
 } scene_t;
 
 static void
@@ -35,6 +38,7 @@ start_server (scene_t *scene)
     node_set_int (tree, &args, "healthz_port", scene->health_port);
     node_set_text (tree, &args, "read_only_address", "0.0.0.0");
     node_set_int (tree, &args, "read_only_port", scene->read_only_port);
+    node_set_int (tree, &args, "silence_ms", scene->silence_ms);
     stage_actor (scene->stage, &server_class, "server", &args);
 }
 
@@ -47,6 +51,7 @@ set_up_ports (void **state)
     scene->manager = stage_peer (scene->stage, "pod-manager");
     scene->health_port = unused_port();
     scene->read_only_port = unused_port();
+    scene->silence_ms = SILENCE_MS;
     *state = scene;
     return 0;
 }
@@ -403,8 +408,10 @@ count_ended (const int *fds, size_t count)
     return ended;
 }
 
+static const char REQUEST[] = "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
+
 /* 300 connections that send nothing, on a port for 100: all others are served, and one that was
-   there first and sends nothing for long is not the one to go. */
+   there first and is silent too is not the one to go. */
 static void
 silent_connections_make_room (void **state)
 {
@@ -412,12 +419,11 @@ silent_connections_make_room (void **state)
     int quiet = try_to_connect (scene->health_port), fds[3 * CONNECTIONS_MAX];
     for (size_t i = 0; i < COUNT_OF (fds); i++) {
         fds[i] = connect_from ("127.0.0.2", scene->health_port);
-        if (i % 10 != 9)
+        if (i % 50 != 49)
             continue;
         OWNED (free_text) char *answer = get (scene->health_port, "GET", "/healthz");
         assert_string_equal (body_of (answer), "ok");
     }
-    static const char REQUEST[] = "GET /healthz HTTP/1.1\r\nConnection: close\r\n\r\n";
     send (quiet, REQUEST, strlen (REQUEST), MSG_NOSIGNAL);
     OWNED (free_text) char *answer = read_answer (quiet);
     assert_string_equal (body_of (answer), "ok");
@@ -426,12 +432,29 @@ silent_connections_make_room (void **state)
     while ((ended = count_ended (fds, COUNT_OF (fds))) < 2 * CONNECTIONS_MAX
            && clock_monotonic_ms() < end_ms)
         poll (NULL, 0, 20);
-    assert_in_range (ended, 2 * CONNECTIONS_MAX,
-                     2 * CONNECTIONS_MAX + 2); // who was served had places
-    assert_true (has_ended (fds[0]));          // the oldest first
+    // who was served had places
+    assert_in_range (ended, 2 * CONNECTIONS_MAX, 2 * CONNECTIONS_MAX + 2);
+    assert_true (has_ended (fds[0])); // the oldest first
     assert_false (has_ended (fds[COUNT_OF (fds) - 1]));
     for (size_t i = 0; i < COUNT_OF (fds); i++)
         close (fds[i]);
+}
+
+/* A burst of good clients: more than fit, and all of them slow. None is cut off. */
+static void
+a_burst_waits_for_its_turn (void **state)
+{
+    scene_t *scene = *state;
+    int fds[3 * CONNECTIONS_MAX];
+    scene->silence_ms = LONG_MS;
+    start_server (scene);
+    for (size_t i = 0; i < COUNT_OF (fds); i++)
+        fds[i] = try_to_connect (scene->health_port);
+    for (size_t i = 0; i < COUNT_OF (fds); i++) {
+        send (fds[i], REQUEST, strlen (REQUEST), MSG_NOSIGNAL);
+        OWNED (free_text) char *answer = read_answer (fds[i]);
+        assert_string_equal (body_of (answer), "ok");
+    }
 }
 
 /* Connections whose requests are being answered make no room; the next one waits for an end. */
@@ -513,6 +536,7 @@ main (void)
         TEST (headers_without_end_are_refused),
         TEST (silent_connections_make_room),
         TEST (busy_connections_stay),
+        TEST_OF_START (a_burst_waits_for_its_turn),
         TEST_OF_START (a_port_that_is_taken_is_served_once_it_is_free),
         TEST_OF_START (a_port_of_0_is_not_served),
     };

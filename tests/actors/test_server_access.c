@@ -85,6 +85,7 @@ start_server (scene_t *scene)
     node_set_int (tree, &args, "token_ttl_ms", 120000);
     node_set_int (tree, &args, "allowed_ttl_ms", 300000);
     node_set_int (tree, &args, "denied_ttl_ms", 30000);
+    node_set_int (tree, &args, "silence_ms", 100);
     stage_actor (scene->stage, &server_class, "server", &args);
 }
 

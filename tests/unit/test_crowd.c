@@ -42,8 +42,8 @@ places_are_hosts (void **state)
     assert_int_equal (crowd_place ((struct sockaddr *) &local), crowd_place (NULL));
 }
 
-#define BUSY .is_busy = true
-#define PROVEN .is_proven = true
+#define SILENT .is_silent = true
+#define PROVEN .is_silent = true, .is_proven = true
 
 static void
 who_has_most_gives_one (void **state)
@@ -54,20 +54,20 @@ who_has_most_gives_one (void **state)
         bool only_unproven;
         ptrdiff_t chosen;
     } ROWS[] = {
-        { { { 1, 5 }, { 1, 3 }, { 1, 4 } }, false, 1 },                 // the oldest
-        { { { 1, 1 }, { 2, 3 }, { 2, 2 } }, false, 2 },                 // of the place with most
-        { { { 1, 2 }, { 2, 1 } }, false, 1 },                           // as many: the oldest
-        { { { 1, 1, PROVEN }, { 1, 2 } }, false, 1 },                   // the unproven first
-        { { { 1, 1, BUSY }, { 1, 2 }, { 1, 3 } }, false, 1 },           // the silent first
-        { { { 1, 1, BUSY }, { 1, 2, BUSY } }, true, 0 },                // but busy ones too
-        { { { 1, 1, BUSY }, { 1, 2, PROVEN } }, false, 1 },             // after proven ones
-        { { { 1, 1, PROVEN, BUSY }, { 2, 2, PROVEN } }, false, 1 },     // who is served stays
-        { { { 1, 1, PROVEN }, { 1, 2, PROVEN }, { 2, 3 } }, true, 2 },  // only unproven ones
-        { { { 1, 1, PROVEN }, { 1, 2, PROVEN }, { 2, 3 } }, false, 0 }, // a place's all count
-        { { { 1, 1, .is_untouched = true }, { 2, 2 }, { 1, 3 } },
-          true,
-          1 }, // one that has just come
-        { { { 1, 1, PROVEN, BUSY }, { 1, 2, .is_untouched = true } }, false, -1 },
+        { { { 1, 5, SILENT }, { 1, 3, SILENT }, { 1, 4, SILENT } }, false, 1 }, // the oldest
+        { { { 1, 1, SILENT }, { 2, 3, SILENT }, { 2, 2, SILENT } }, false, 2 }, // of most
+        { { { 1, 2, SILENT }, { 2, 1, SILENT } }, false, 1 },    // as many: the oldest
+        { { { 1, 1, PROVEN }, { 1, 2, SILENT } }, false, 1 },    // the unproven first
+        { { { 1, 1 }, { 1, 2, SILENT } }, false, 1 },            // the silent only
+        { { { 1, 1 }, { 1, 2 }, { 2, 3, SILENT } }, false, -1 }, // but all count
+        { { { 1, 3, SILENT }, { 2, 1 } }, false, 0 },
+        { { { 1, 1 }, { 2, 3, SILENT } }, false, 1 },
+        { { { 1, 1, .is_proven = true }, { 1, 2, .is_proven = true }, { 2, 3, SILENT } },
+          false,
+          2 },
+        { { { 1, 1, PROVEN }, { 1, 2, PROVEN }, { 2, 3, SILENT } }, true, 2 },
+        { { { 1, 1, PROVEN }, { 1, 2, PROVEN }, { 2, 3, SILENT } }, false, 0 },
+        { { { 1, 1, PROVEN }, { 1, 2 } }, true, -1 },
     };
     for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
         size_t count = 0;
