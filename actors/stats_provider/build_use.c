@@ -53,6 +53,15 @@ rate_of (const build_t *self, const char *group, int64_t made_at, int64_t cpu_ns
     return use->rate;
 }
 
+/* What is collected may be copied into the cache, so nothing of it points into itself. */
+static const psi_t *
+keep_psi (const build_t *self, const psi_t *psi)
+{
+    psi_t *kept = tree_alloc (self->tree, sizeof *kept);
+    *kept = *psi;
+    return kept;
+}
+
 cpu_stats_t *
 build_cpu (const build_t *self, const char *group, int64_t made_at, const cgroup_stats_t *raw)
 {
@@ -62,7 +71,8 @@ build_cpu (const build_t *self, const char *group, int64_t made_at, const cgroup
     cpu->time = self->time;
     cpu->usage_core_nano_seconds = raw->cpu_ns;
     cpu->usage_nano_cores = rate_of (self, group, made_at, raw->cpu_ns.value);
-    cpu->psi = &raw->cpu_psi; // zeros where the kernel does not count, as upstream shows it
+    cpu->psi = keep_psi (
+        self, &raw->cpu_psi); // zeros where the kernel does not count, as upstream shows it
     return cpu;
 }
 
@@ -79,7 +89,7 @@ build_memory (const build_t *self, const cgroup_stats_t *raw, int64_t limit)
     memory->rss_bytes = raw->rss;
     memory->page_faults = raw->page_faults;
     memory->major_page_faults = raw->major_page_faults;
-    memory->psi = &raw->memory_psi;
+    memory->psi = keep_psi (self, &raw->memory_psi);
     int64_t left = limit - memory->working_set_bytes.value;
     if (limit > 0)
         memory->available_bytes = known (left > 0 ? left : 0);
@@ -98,7 +108,7 @@ build_io (const build_t *self, const cgroup_stats_t *raw)
 {
     io_stats_t *io = tree_alloc (self->tree, sizeof *io);
     io->time = self->time;
-    io->psi = &raw->io_psi;
+    io->psi = keep_psi (self, &raw->io_psi);
     return io;
 }
 

@@ -169,6 +169,23 @@ a_summary_needs_the_runtime_only_for_what_runs (void **state)
     stage_destroy (&self.stage);
 }
 
+/* Asks again without anybody who would answer the provider's questions, should it have some. */
+static void
+a_summary_that_is_not_old_is_shown_again (void **state)
+{
+    (void) state;
+    fixture_t self = fixture_new();
+    const char *brief = "{\"only_cpu_and_memory\": true}";
+    uint64_t id = peer_request_json (self.client, "stats-provider", MSG_STATS_SUMMARY, brief);
+    tell_runtime (&self, 2);
+    OWNED (received_destroy) received_t *first = peer_expect_reply (self.client, id);
+    id = peer_request_json (self.client, "stats-provider", MSG_STATS_SUMMARY, brief);
+    OWNED (received_destroy) received_t *again = peer_expect_reply (self.client, id);
+    assert_int_equal (again->envelope.fault_code, FAULT_NONE);
+    assert_true (node_equal (node_get (first->body, "summary"), node_get (again->body, "summary")));
+    stage_destroy (&self.stage);
+}
+
 static void
 volumes_are_measured_and_a_missing_answer_leaves_out_a_part (void **state)
 {
@@ -366,6 +383,7 @@ main (void)
 {
     const struct CMUnitTest tests[] = {
         TEST (a_summary_needs_the_runtime_only_for_what_runs),
+        TEST (a_summary_that_is_not_old_is_shown_again),
         TEST (volumes_are_measured_and_a_missing_answer_leaves_out_a_part),
         TEST (volumes_of_claims_have_the_pods_names),
         TEST (only_the_wanted_pods),
