@@ -137,6 +137,8 @@ static const struct {
     { "ComponentStatusz", "ALPHA", false },
     { "ContainerCheckpoint", "BETA", true },
     { "CustomCPUCFSQuotaPeriod", "ALPHA", false },
+    { "GracefulNodeShutdown", "BETA", true },
+    { "GracefulNodeShutdownBasedOnPodPriority", "BETA", true },
     { "KubeletCrashLoopBackOffMax", "ALPHA", false },
     { "KubeletFineGrainedAuthz", "BETA", true },
     { "PodLogsQuerySplitStreams", "ALPHA", false },

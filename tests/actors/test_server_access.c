@@ -13,6 +13,7 @@
 // cmocka wants these before it
 #include "cubelet/actors.h"
 #include "cubelet/memory.h"
+#include "cubelet/metrics.h"
 #include "helper_http_server.h"
 #include "helper_peer.h"
 #include <cmocka.h>
@@ -230,6 +231,28 @@ tokens_are_reviewed_once (void **state)
     assert_null (peer_next (scene->api, 0));
 }
 
+/* The page of metrics counts an answer of the API server, "<error>" when there was none. */
+static void
+assert_counted (const char *family, const char *code)
+{
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *page = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    OWNED (free_text) char *series = text_format ("\n%s{code=\"%s\"} ", family, code);
+    assert_non_null (strstr (page, series));
+}
+
+/* ... and how long a client's certificate is still good. */
+static void
+assert_counted_certificate (void)
+{
+    metrics_t *shared = metrics_shared();
+    OWNED (free_text) char *page = metrics_write (METRIC_PAGE_METRICS, &shared, 1);
+    static const char SERIES[] = "\napiserver_client_certificate_expiration_seconds_sum ";
+    const char *sum = strstr (page, SERIES);
+    assert_non_null (sum);
+    assert_true (strtod (sum + strlen (SERIES), NULL) > 0);
+}
+
 static void
 a_good_token_is_a_user (void **state)
 {
@@ -243,6 +266,8 @@ a_good_token_is_a_user (void **state)
     answer_review (scene, ACCESS_REVIEWS, "proxy", NOT_ALLOWED);
     expect_answer (curl, "Forbidden (user=prometheus, verb=get, resource=nodes, "
                          "subresource(s)=[healthz proxy]) 403");
+    assert_counted ("apiserver_delegated_authn_request_total", "201");
+    assert_counted ("apiserver_delegated_authz_request_total", "201");
 }
 
 static void
@@ -393,6 +418,9 @@ no_answer_is_an_error (void **state)
     peer_reply_fault (scene->api, request, FAULT_UNAVAILABLE, "no connection");
     expect_answer (curl, "Authorization error (user=jane, verb=get, resource=nodes, "
                          "subresource(s)=[metrics]) 500");
+    assert_counted ("apiserver_delegated_authz_request_total", "<error>");
+    assert_counted ("apiserver_delegated_authz_request_duration_seconds_count", "<error>");
+    assert_counted_certificate();
 }
 
 static void
