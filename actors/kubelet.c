@@ -10,9 +10,11 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -71,17 +73,35 @@ make_directories (const kubelet_options_t *options, fault_t *fault)
     return make_path (pods, 0750, fault);
 }
 
+/* --exit-on-lock-contention: as soon as somebody else opens or removes the file, the kernel sends
+   SIGTERM, and the agent ends as if it had been asked to: with 0, and containers run on. */
+static int
+end_when_wanted (const char *path, fault_t *fault)
+{
+    int fd = inotify_init1 (IN_CLOEXEC | IN_NONBLOCK);
+    if (fd < 0 || inotify_add_watch (fd, path, IN_OPEN | IN_DELETE_SELF) < 0
+        || fcntl (fd, F_SETOWN, getpid()) < 0 || fcntl (fd, F_SETSIG, SIGTERM) < 0
+        || fcntl (fd, F_SETFL, O_NONBLOCK | O_ASYNC) < 0)
+        return fault_set (fault, FAULT_UNAVAILABLE,
+                          "--exit-on-lock-contention: cannot watch %s: %s", path, strerror (errno));
+    return 0; // kept open until the end
+}
+
 /* --lock-file: waits until no other agent holds it. The lock ends with the process. */
 static int
 take_lock (const kubelet_options_t *options, fault_t *fault)
 {
-    if (!options->lock_file || !options->lock_file[0])
+    bool has_file = options->lock_file && options->lock_file[0];
+    if (options->exit_on_lock_contention && !has_file)
+        return fault_set (fault, FAULT_INVALID,
+                          "cannot exit on lock file contention: no lock file specified");
+    if (!has_file)
         return 0;
     int fd = open (options->lock_file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0 || flock (fd, LOCK_EX) < 0)
         return fault_set (fault, FAULT_UNAVAILABLE, "--lock-file: cannot lock %s: %s",
                           options->lock_file, strerror (errno));
-    return 0; // kept open until the end
+    return options->exit_on_lock_contention ? end_when_wanted (options->lock_file, fault) : 0;
 }
 
 static void

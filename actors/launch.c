@@ -283,6 +283,41 @@ lists_text (text_list_t list, const char *text)
     return false;
 }
 
+/* The groups of others that enforceNodeAllocatable wants limited; "-compressible": CPU only. */
+static node_t
+reserved_groups (const kubelet_config_t *config, tree_t *tree)
+{
+    const struct {
+        const char *name, *all, *cpu_only, *cgroup;
+        const node_t *amounts;
+    } GROUPS[] = {
+        { "System", "system-reserved", "system-reserved-compressible",
+          config->system_reserved_cgroup, config->system_reserved },
+        { "Kube", "kube-reserved", "kube-reserved-compressible", config->kube_reserved_cgroup,
+          config->kube_reserved },
+    };
+    node_t out = node_array();
+    for (size_t i = 0; i < sizeof GROUPS / sizeof *GROUPS; i++) {
+        bool has_all = lists_text (config->enforce_node_allocatable, GROUPS[i].all);
+        if (!has_all && !lists_text (config->enforce_node_allocatable, GROUPS[i].cpu_only))
+            continue;
+        quantity_t cpu = resource_quantity (GROUPS[i].amounts, "cpu");
+        quantity_t memory = resource_quantity (GROUPS[i].amounts, "memory");
+        quantity_t pids = resource_quantity (GROUPS[i].amounts, "pid");
+        node_t row = node_map();
+        node_set_text (tree, &row, "name", GROUPS[i].name);
+        node_set_text (tree, &row, "cgroup", GROUPS[i].cgroup);
+        if (cpu.set)
+            node_set_int (tree, &row, "milli", quantity_milli (cpu));
+        if (memory.set && has_all)
+            node_set_int (tree, &row, "memory", quantity_value (memory));
+        if (pids.set && has_all)
+            node_set_int (tree, &row, "pids", quantity_value (pids));
+        node_append (tree, &out, row);
+    }
+    return out;
+}
+
 static node_t
 resource_manager_args (const launch_t *launch, tree_t *tree)
 {
@@ -293,6 +328,7 @@ resource_manager_args (const launch_t *launch, tree_t *tree)
     node_set_bool (tree, &args, "cgroups_per_qos", config->cgroups_per_qos);
     node_set_bool (tree, &args, "cpu_cfs_quota", config->cpu_cfs_quota);
     node_set_int (tree, &args, "pod_pids_limit", config->pod_pids_limit);
+    node_set (tree, &args, "reserved", reserved_groups (config, tree));
     if (lists_text (config->enforce_node_allocatable, "pods")) {
         const node_t *capacity = launch->facts->capacity;
         quantity_t memory = node_pods_limit (capacity, config, "memory");

@@ -4,7 +4,8 @@
    bool, "cpu_cfs_quota": bool, "pod_pids_limit": int, "cgroup_mount": text}, KubeletConfiguration's
    fields and defaults but for the last, "/sys/fs/cgroup", which tests change; and "node_name":
    text, "pods_memory": int (bytes), "pods_milli": int (CPUs): what all pods together may use where
-   that is enforced (enforceNodeAllocatable).
+   that is enforced (enforceNodeAllocatable); "reserved": list of {name, cgroup, memory, milli,
+   pids}: the groups of others that are limited (reserved.h), name: "System" or "Kube".
 
    The runtime's own word about the driver (CRI RuntimeConfig) wins over "cgroup_driver"; so nothing
    is made before the runtime has been up.
@@ -24,6 +25,7 @@
 #include "cubelet/metrics.h"
 #include "cubelet/object_reference.h"
 #include "cubelet/path_element.h"
+#include "reserved.h"
 #include <czmq.h>
 #include <string.h>
 #include <unistd.h>
@@ -56,6 +58,7 @@ typedef struct {
     int64_t pids_limit;
     int64_t pods_memory, pods_milli; // 0: nothing is enforced
     bool has_told_limit;             // the event of it is out
+    bool has_told_reserved;          // ... and those of `reserved`
     cgroup_fs_t *cgroups;
     zhashx_t *pods;     // known_pod_t by uid
     zhashx_t *removals; // removal_t by pod uid
@@ -194,6 +197,31 @@ enforce_allocatable (manager_t *self)
     }
 }
 
+/* What system daemons and Kubernetes' own may use: groups of others, which must be there. */
+static void
+enforce_reserved (manager_t *self)
+{
+    NODE_EACH (node_get (tree_root (self->args), "reserved"), row)
+    {
+        fault_t fault = { 0 };
+        const char *name = node_get_text (row, "name", "");
+        const char *cgroup = node_get_text (row, "cgroup", "");
+        bool has_failed =
+            reserved_enforce (self->cgroups, self->facts.cgroup_driver, row, &fault) < 0;
+        OWNED (free_text)
+        char *message =
+            has_failed ? text_format ("Failed to enforce %s Reserved Cgroup Limits on \"%s\": %s",
+                                      name, cgroup, fault.text)
+                       : text_format ("Updated limits on %s reserved cgroup %s",
+                                      strcmp (name, "Kube") == 0 ? "kube" : "system", cgroup);
+        if (has_failed)
+            record_node_event (self, "Warning", "FailedNodeAllocatableEnforcement", message);
+        else if (!self->has_told_reserved)
+            record_node_event (self, "Normal", "NodeAllocatableEnforced", message);
+    }
+    self->has_told_reserved = true;
+}
+
 static void
 reset_classes (void *state, void *context)
 {
@@ -203,6 +231,7 @@ reset_classes (void *state, void *context)
     if (make_classes (self, &fault) < 0)
         LOG_WARNING ("QoS cgroups not set err=%s", fault.text);
     enforce_allocatable (self);
+    enforce_reserved (self);
     actor_timer (self->actor, RESET_MS, reset_classes, NULL);
 }
 
@@ -223,6 +252,7 @@ take_runtime_state (manager_t *self, const node_t *state)
         return;
     }
     enforce_allocatable (self);
+    enforce_reserved (self);
     if (!self->is_driver_known)
         actor_timer (self->actor, RESET_MS, reset_classes, NULL);
     self->is_driver_known = true;

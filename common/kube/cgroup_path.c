@@ -133,3 +133,25 @@ cgroup_pod_uid (const char *name)
         *underscore = '-';
     return text_copy (last + 4);
 }
+
+/* "/a.slice/a-b.slice" for "a-b.slice". */
+static char *
+slice_path (const char *name)
+{
+    OWNED (free_text) char *path = text_copy ("");
+    for (const char *dash = strchr (name, '-'); dash; dash = strchr (dash + 1, '-'))
+        text_replace (&path, "%s/%.*s" SLICE, path, (int) (dash - name), name);
+    return text_format ("%s/%s", path, name);
+}
+
+char *
+cgroup_named_path (cgroup_driver_t driver, const char *name)
+{
+    const char *plain = name + strspn (name, "/");
+    size_t size = strlen (plain);
+    bool is_slice =
+        size > sizeof SLICE - 1 && strcmp (plain + size - (sizeof SLICE - 1), SLICE) == 0;
+    if (driver == CGROUP_DRIVER_SYSTEMD && is_slice && !strchr (plain, '/'))
+        return slice_path (plain);
+    return text_format ("/%s", plain);
+}

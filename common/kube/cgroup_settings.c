@@ -107,3 +107,10 @@ cgroup_display_name (const char *qos, const char *pod_uid)
                                                            : "";
     return text_format ("[kubepods %spod%s]", middle, pod_uid);
 }
+
+void
+cgroup_pids_setting (int64_t most, tree_t *tree, cgroup_setting_t *out)
+{
+    node_t text = node_text_format (tree, "%lld", (long long) most);
+    *out = (cgroup_setting_t){ "pids", "pids.max", text.via.str.ptr };
+}

@@ -208,14 +208,41 @@ minus (quantity_t from, quantity_t what)
     return rest;
 }
 
+/* How many CPUs a list such as "0-1,4" names; checked with the configuration. */
+static int64_t
+count_cpus (const char *list)
+{
+    int64_t count = 0;
+    for (const char *at = list; *at;) {
+        char *end = NULL;
+        long long first = strtoll (at, &end, 10), last = first;
+        if (*end == '-')
+            last = strtoll (end + 1, &end, 10);
+        count += last >= first ? last - first + 1 : 0;
+        at = *end == ',' ? end + 1 : end + strlen (end);
+    }
+    return count;
+}
+
+/* `whole` less what is reserved for the system and for Kubernetes; reservedSystemCPUs takes the
+   place of both for CPUs. */
+static quantity_t
+less_reserved (quantity_t whole, const kubelet_config_t *config, const char *resource)
+{
+    const char *cpus = config->reserved_system_cpus;
+    if (cpus && *cpus && strcmp (resource, "cpu") == 0)
+        return minus (whole, quantity_of (count_cpus (cpus)));
+    quantity_t rest = minus (whole, resource_quantity (config->system_reserved, resource));
+    return minus (rest, resource_quantity (config->kube_reserved, resource));
+}
+
 quantity_t
 node_pods_limit (const node_t *capacity, const kubelet_config_t *config, const char *resource)
 {
     quantity_t whole = resource_quantity (capacity, resource);
     if (!whole.set)
         return whole;
-    quantity_t rest = minus (whole, resource_quantity (config->system_reserved, resource));
-    return minus (rest, resource_quantity (config->kube_reserved, resource));
+    return less_reserved (whole, config, resource);
 }
 
 node_t
@@ -230,8 +257,7 @@ node_allocatable (const node_t *capacity, const kubelet_config_t *config, tree_t
         const char *resource = node_key_at (capacity, i);
         const char *like = node_as_text (node_value_at (capacity, i), NULL);
         quantity_t whole = resource_quantity (capacity, resource);
-        quantity_t rest = minus (whole, resource_quantity (config->system_reserved, resource));
-        rest = minus (rest, resource_quantity (config->kube_reserved, resource));
+        quantity_t rest = less_reserved (whole, config, resource);
         for (size_t k = 0; k < COUNT_OF (THRESHOLDS); k++) {
             const char *threshold =
                 node_get_text (config->eviction_hard, THRESHOLDS[k].signal, NULL);

@@ -26,6 +26,11 @@ char *cgroup_pod_path (const node_facts_t *facts, const char *qos, const char *p
 /* linux.cgroup_parent of the pod: cgroup_pod_path, or "" when cgroupsPerQOS is off. Owned. */
 char *cgroup_parent (const pod_t *pod, const node_facts_t *facts);
 
+/* The path of a cgroup that the configuration names (systemReservedCgroup, kubeReservedCgroup): the
+   name itself, with a slash in front; with the systemd driver a slice stands in the slices of its
+   name ("a-b.slice" is "/a.slice/a-b.slice"). Owned. */
+char *cgroup_named_path (cgroup_driver_t driver, const char *name);
+
 /* The pod's uid in the name of a cgroup (the last element of a path, either driver's spelling:
    "pod<UID>", "kubepods-burstable-pod<UID_>.slice"), or NULL when it is no pod's. For finding
    what is left of pods that are gone. A uid's '-' cannot be told from '_' in systemd names: '-' is

@@ -24,6 +24,9 @@ void cgroup_shares_setting (int64_t shares, int version, tree_t *tree, cgroup_se
 /* The most memory that a cgroup may use, in bytes. */
 void cgroup_memory_setting (int64_t bytes, int version, tree_t *tree, cgroup_setting_t *out);
 
+/* The most processes and threads that a cgroup may hold. */
+void cgroup_pids_setting (int64_t most, tree_t *tree, cgroup_setting_t *out);
+
 /* The reverse of cgroup_shares_setting: the millicores that the text of that file stands for,
    rounded up; -1 when it is no number. On v2 it is a guess, as 26 shares make one unit of weight.
  */

@@ -1,4 +1,5 @@
 #include "cubelet/actors.h"
+#include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include "helper_peer.h"
 #include <errno.h>
@@ -99,6 +100,20 @@ typedef struct {
     peer_t *worker, *recorder, *runtime;
 } fixture_t;
 
+/* Two groups of others: one that tests may make, one that never is there. */
+static node_t
+reserved_rows (tree_t *tree)
+{
+    static const char TEXT[] =
+        "[{\"name\": \"System\", \"cgroup\": \"/daemons\", \"memory\": 1000000, "
+        "\"milli\": 500, \"pids\": 77}, {\"name\": \"Kube\", \"cgroup\": "
+        "\"/nowhere\", \"milli\": 100}]";
+    fault_t fault = { 0 };
+    OWNED (tree_destroy) tree_t *read = json_read (TEXT, strlen (TEXT), &fault);
+    assert_non_null (read);
+    return node_copy (tree, tree_root (read));
+}
+
 /* Says how the runtime is, and waits until that has been taken. */
 static void
 tell_runtime (const fixture_t *self, const char *json)
@@ -124,6 +139,8 @@ fixture_begin (const char *driver, const char *root, const char *mount)
     node_set_text (tree, &args, "node_name", "lab-node");
     node_set_int (tree, &args, "pods_memory", 1 << 30);
     node_set_int (tree, &args, "pods_milli", 1500);
+    node_t reserved = reserved_rows (tree);
+    node_set (tree, &args, "reserved", reserved);
     fixture_t self = { .stage = stage_new() };
     self.worker = stage_peer (self.stage, "pod-worker/n_p_u");
     self.recorder = stage_peer (self.stage, "event-recorder");
@@ -209,6 +226,32 @@ all_pods_together_are_limited (void **state)
     OWNED (received_destroy) received_t *event = peer_expect (self.recorder, MSG_EVENT_RECORD);
     assert_string_equal (node_get_text (event->body, "reason", ""), "NodeAllocatableEnforced");
     assert_string_equal (node_get_text (node_get (event->body, "object"), "name", ""), "lab-node");
+    stage_destroy (&self.stage);
+}
+
+static void
+groups_of_others_get_what_is_reserved_for_them (void **state)
+{
+    (void) state;
+    put ("cgroup.controllers", "");
+    put ("cgroup.procs", "");
+    put ("daemons/memory.max", "");
+    put ("daemons/cpu.weight", "");
+    put ("daemons/pids.max", "");
+    fixture_t self = fixture_new ("cgroupfs", "", mount_directory);
+    assert_file ("daemons/memory.max", "1000000");
+    assert_file ("daemons/cpu.weight", "20");
+    assert_file ("daemons/pids.max", "77");
+    static const char *const MESSAGES[] = {
+        "Updated limits on system reserved cgroup /daemons",
+        "Failed to enforce Kube Reserved Cgroup Limits on \"/nowhere\": \"/nowhere\" cgroup does "
+        "not exist",
+    };
+    for (size_t i = 0; i < COUNT_OF (MESSAGES);) {
+        OWNED (received_destroy) received_t *event = peer_expect (self.recorder, MSG_EVENT_RECORD);
+        i += strcmp (node_get_text (event->body, "message", ""), MESSAGES[i]) == 0;
+    }
+    assert_false (is_there ("nowhere"));
     stage_destroy (&self.stage);
 }
 
@@ -475,6 +518,8 @@ int
 main (void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown (groups_of_others_get_what_is_reserved_for_them, make_mount,
+                                         remove_mount),
         cmocka_unit_test_setup_teardown (v1_groups_exist_in_every_hierarchy, make_mount,
                                          remove_mount),
         cmocka_unit_test_setup_teardown (all_pods_together_are_limited, make_mount, remove_mount),

@@ -1,7 +1,7 @@
 """The agent ends, well or badly, and comes back: what it runs does not notice."""
 import unittest
 
-from lab import pods
+from lab import pods, system
 from lab.case import AgentCase
 
 
@@ -33,6 +33,14 @@ class AgentRestart(AgentCase):
             for key in ('containerID', 'restartCount'):
                 self.assertEqual(pods.container(old)[key], pods.container(new)[key], f'{name}: {key}')
             self.assertEqual(pods.running(old)['startedAt'], pods.running(new)['startedAt'])
+
+    def test_an_agent_ends_when_another_wants_its_lock_file(self):
+        self.agent.stop()
+        lock = self.agent.place / 'lock'
+        self.agent.arguments += ['--lock-file', lock, '--exit-on-lock-contention']
+        self.agent.start()
+        lock.open().close()
+        self.assertEqual(self.agent.process.wait(system.DEADLINE), 0)
 
     def test_killed_agent_adopts_its_containers(self):
         before, running = self.start_some(), self.running()

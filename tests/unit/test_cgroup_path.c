@@ -76,6 +76,27 @@ the_runtimes_word_wins_over_the_configuration (void **state)
 }
 
 static void
+named_groups_stand_where_their_driver_has_them (void **state)
+{
+    (void) state;
+    static const struct {
+        cgroup_driver_t driver;
+        const char *name, *path;
+    } ROWS[] = {
+        { CGROUP_DRIVER_CGROUPFS, "/system.slice", "/system.slice" },
+        { CGROUP_DRIVER_CGROUPFS, "kube/own", "/kube/own" },
+        { CGROUP_DRIVER_CGROUPFS, "a-b.slice", "/a-b.slice" },
+        { CGROUP_DRIVER_SYSTEMD, "system.slice", "/system.slice" },
+        { CGROUP_DRIVER_SYSTEMD, "/a-b-c.slice", "/a.slice/a-b.slice/a-b-c.slice" },
+        { CGROUP_DRIVER_SYSTEMD, "/system.slice/kubelet.service", "/system.slice/kubelet.service" },
+    };
+    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+        OWNED (free_text) char *path = cgroup_named_path (ROWS[i].driver, ROWS[i].name);
+        assert_string_equal (path, ROWS[i].path);
+    }
+}
+
+static void
 the_pods_class_decides (void **state)
 {
     (void) state;
@@ -123,6 +144,7 @@ main (void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test (paths_of_both_drivers),
         cmocka_unit_test (the_runtimes_word_wins_over_the_configuration),
+        cmocka_unit_test (named_groups_stand_where_their_driver_has_them),
         cmocka_unit_test (the_pods_class_decides),
         cmocka_unit_test (other_names_are_no_pods),
     };

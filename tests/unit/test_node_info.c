@@ -299,6 +299,29 @@ this_machine_can_be_read (void **state)
 }
 
 static void
+cpus_kept_for_the_system_take_the_place_of_what_is_reserved (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *cpus;
+        int64_t milli;
+    } ROWS[] = { { "0", 7000 }, { "0-1", 6000 }, { "0,2-3,7", 4000 }, { "0-9", 0 }, { "", 7500 } };
+    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+        OWNED (tree_destroy) tree_t *tree = tree_new();
+        fault_t fault = { 0 };
+        const char *arguments[] = { "kubelet",  "--system-reserved", "cpu=200m",  "--kube-reserved",
+                                    "cpu=300m", "--reserved-cpus",   ROWS[i].cpus };
+        OWNED (kubelet_options_destroy)
+        kubelet_options_t *options = kubelet_options_new (7, arguments, &fault);
+        assert_non_null (options);
+        node_t capacity = node_map();
+        node_set_text (tree, &capacity, "cpu", "8");
+        quantity_t left = node_pods_limit (&capacity, &options->config, "cpu");
+        assert_int_equal (quantity_milli (left), ROWS[i].milli);
+    }
+}
+
+static void
 all_pods_get_what_is_not_reserved (void **state)
 {
     (void) state;
@@ -330,6 +353,7 @@ main (void)
         cmocka_unit_test (a_machine_is_read_from_its_files),
         cmocka_unit_test (the_facts_come_from_options_and_machine),
         cmocka_unit_test (this_machine_can_be_read),
+        cmocka_unit_test (cpus_kept_for_the_system_take_the_place_of_what_is_reserved),
         cmocka_unit_test (all_pods_get_what_is_not_reserved),
     };
     return cmocka_run_group_tests (tests, set_up, tear_down);
