@@ -69,7 +69,11 @@ mount_finish (mount_t *self, const fault_t *fault)
         node_set_bool (self->tree, &body, "wants_group", group == CSI_GROUP_AGENT);
     }
     actor_answer (actor, &self->asker, &body, fault ? &whole : NULL);
+    manager_t *manager = self->base.manager;
+    bool was_wanted = fault && self->base.in_use;
     operation_end (&self->base);
+    if (was_wanted)
+        in_use_tell (manager);
 }
 
 void

@@ -71,8 +71,10 @@ unpublish_end (unpublish_t *self, const fault_t *fault)
 static void
 forget (unpublish_t *self)
 {
-    fault_t fault = { 0 };
+    fault_t fault = { 0 }, ignored = { 0 };
     int result = volume_data_remove (self->places.note, self->places.target, &fault);
+    if (result == 0 && self->volume.is_block) // what is staged, or another pod's, stays
+        device_forget (self->base.manager->root_dir, self->volume.name, &ignored);
     unpublish_end (self, result < 0 ? &fault : NULL);
 }
 
@@ -235,8 +237,8 @@ on_unstaged (void *context, const node_t *reply, const fault_t *failed)
     fault_t fault = { 0 };
     if (failed)
         fault = *failed;
-    else if (stage_forget (self->base.manager, &self->volume, &fault) == 0)
-        zhashx_delete (self->base.manager->sizes, self->base.key);
+    else
+        stage_forget (self->base.manager, &self->volume, &fault);
     unstage_end (self, fault.code ? &fault : NULL);
 }
 
@@ -269,7 +271,10 @@ unstage_begin (operation_t *base)
     fault_t fault = { 0 };
     volume_data_t data;
     // Who waits to mount it makes it used in a moment.
-    if (volume_has_users (manager, &self->volume) || operation_has_others (base)
+    bool is_used = volume_has_users (manager, &self->volume) || operation_has_others (base);
+    if (!is_used)
+        zhashx_delete (manager->sizes, base->key); // it may grow elsewhere
+    if (is_used
         || volume_data_read (manager, self->places.stage_note, self->tree, &data, &fault) < 0) {
         unstage_end (self, NULL);
         return;
