@@ -292,6 +292,9 @@ class Endpoints(ServerCase):
             200, 'successfully set klog.logging.verbosity to 4'))
         self.assertEqual(self.tls.get('/debug/flags/v', '-XPUT', '-d', 'x')[0], 400)
         self.assertEqual(self.tls.get('/debug/pprof/heap')[0], 501)
+        process = pathlib.Path('/proc', str(self.agent.process.pid))
+        self.assertEqual((process / 'comm').read_text(), 'kubelet\n')
+        self.assertIn('tcache_count=0', (process / 'environ').read_text())  # process_forgo_thread_caches
         self.assertEqual(self.tls.get('/nope'), (404, '404 page not found\n'))
         self.assertEqual(self.tls.get('/configz', '-XPOST')[0], 405)
 
