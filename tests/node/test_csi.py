@@ -106,13 +106,14 @@ class CsiDriver(JoinedCase):
         self.agent.wait_api_ready('one')
         self.create_user('two', claim, 'second')
         self.agent.wait_api_ready('two')
-        self.assertGreater(metrics.value(self.agent.get('/metrics')[1], 'kubelet_volume_stats_capacity_bytes',
-                                         namespace='default', persistentvolumeclaim='data'), 0)
-        page = self.agent.get('/metrics')[1]
-        self.assertEqual(metrics.value(page, 'csi_operations_seconds_count', driver_name=DRIVER, grpc_status_code='OK',
-                                       method_name='/csi.v1.Node/NodePublishVolume'), 2)
-        self.assertEqual(metrics.value(page, 'volume_manager_total_volumes', plugin_name=f'kubernetes.io/csi:{DRIVER}',
-                                       state='actual_state_of_world'), 2)
+        self.agent.wait('the claim has its size', lambda: metrics.value(
+            self.agent.get('/metrics')[1], 'kubelet_volume_stats_capacity_bytes',
+            namespace='default', persistentvolumeclaim='data'))
+        self.agent.wait('both pods have the volume', lambda: metrics.value(
+            self.agent.get('/metrics')[1], 'volume_manager_total_volumes',
+            plugin_name=f'kubernetes.io/csi:{DRIVER}', state='actual_state_of_world') == 2)
+        self.assertEqual(metrics.value(self.agent.get('/metrics')[1], 'csi_operations_seconds_count', driver_name=DRIVER,
+                                       grpc_status_code='OK', method_name='/csi.v1.Node/NodePublishVolume'), 2)
         file = self.data / 'volumes' / 'handle-1' / 'file'
         self.assertEqual(sorted(file.read_text().split()), ['first', 'second'])
         self.assertEqual(file.parent.stat().st_gid, 2000)
