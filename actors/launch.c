@@ -3,6 +3,7 @@
 #include "cubelet/backoff.h"
 #include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
+#include "cubelet/feature_gates.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
 #include "cubelet/node_shutdown.h"
@@ -70,7 +71,8 @@ static void
 set_restart_limits (const launch_t *launch, tree_t *tree, node_t *args)
 {
     const kubelet_config_t *config = launch->config;
-    bool is_reduced = kubelet_config_gate (config, "ReduceDefaultCrashLoopBackOffDecay", false);
+    bool is_reduced =
+        feature_gate_is_on (config->feature_gates, GATE_REDUCE_DEFAULT_CRASH_LOOP_DECAY);
     backoff_limits_t limits =
         backoff_container_limits (is_reduced, config->max_container_restart_period_ns);
     node_set_int (tree, args, "restart_first_ns", limits.first_ns);
@@ -475,7 +477,7 @@ api_watcher_args (const launch_t *launch, tree_t *tree)
     node_set_text (tree, &args, "node_name", launch->facts->node_name);
     node_set_text (tree, &args, "detection", launch->config->change_detection_strategy);
     node_set_bool (tree, &args, "streams_lists",
-                   kubelet_config_gate (launch->config, "WatchListClient", false));
+                   feature_gate_is_on (launch->config->feature_gates, GATE_WATCH_LIST_CLIENT));
     return args;
 }
 

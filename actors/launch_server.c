@@ -1,6 +1,7 @@
 /* What the server is started with (server/settings.c). */
 #include "cubelet/certificate.h"
 #include "cubelet/clock.h"
+#include "cubelet/feature_gates.h"
 #include "cubelet/json.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
@@ -54,7 +55,7 @@ set_access (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_bool (tree, args, "webhook_authorization",
                    authorization->mode && strcmp (authorization->mode, "Webhook") == 0);
     node_set_bool (tree, args, "fine_grained_authorization",
-                   kubelet_config_gate (config, "KubeletFineGrainedAuthz", true));
+                   feature_gate_is_on (config->feature_gates, GATE_KUBELET_FINE_GRAINED_AUTHZ));
     set_ms (tree, args, "token_ttl_ms", authentication->webhook.cache_ttl_ns);
     set_ms (tree, args, "allowed_ttl_ms", authorization->webhook.cache_authorized_ttl_ns);
     set_ms (tree, args, "denied_ttl_ms", authorization->webhook.cache_unauthorized_ttl_ns);
@@ -69,11 +70,13 @@ set_handlers (const launch_t *launch, tree_t *tree, node_t *args)
     node_set_bool (tree, args, "debug_flags_handler", config->enable_debug_flags_handler);
     node_set_bool (tree, args, "system_log_handler", config->enable_system_log_handler);
     node_set_bool (tree, args, "split_log_streams",
-                   kubelet_config_gate (config, "PodLogsQuerySplitStreams", false));
-    node_set_bool (tree, args, "statusz", kubelet_config_gate (config, "ComponentStatusz", false));
-    node_set_bool (tree, args, "flagz", kubelet_config_gate (config, "ComponentFlagz", false));
+                   feature_gate_is_on (config->feature_gates, GATE_POD_LOGS_QUERY_SPLIT_STREAMS));
+    node_set_bool (tree, args, "statusz",
+                   feature_gate_is_on (config->feature_gates, GATE_COMPONENT_STATUSZ));
+    node_set_bool (tree, args, "flagz",
+                   feature_gate_is_on (config->feature_gates, GATE_COMPONENT_FLAGZ));
     node_set_bool (tree, args, "checkpoint",
-                   kubelet_config_gate (config, "ContainerCheckpoint", true));
+                   feature_gate_is_on (config->feature_gates, GATE_CONTAINER_CHECKPOINT));
     set_ms (tree, args, "streaming_idle_ms", config->streaming_connection_idle_timeout_ns);
     node_set_text (tree, args, "root_dir", launch->facts->root_dir);
     node_t shown = node_map();

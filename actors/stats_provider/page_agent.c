@@ -1,5 +1,6 @@
 /* /metrics, the part that is not counted: actors, messages, and this process
    (samples/metrics.txt); page_pods.c has the rest. */
+#include "cubelet/feature_gates.h"
 #include "cubelet/memory.h"
 #include "pages.h"
 #include <dirent.h>
@@ -128,32 +129,13 @@ fill_build (metrics_t *out)
                 LABELS ("", "gcc", "", "", CUBELET_VERSION, "", texts[0], texts[1], platform));
 }
 
-/* The feature gates that this agent looks at, with upstream's stage and default. */
-static const struct {
-    const char *name, *stage;
-    bool is_on;
-} GATES[] = {
-    { "ComponentFlagz", "ALPHA", false },
-    { "ComponentStatusz", "ALPHA", false },
-    { "ContainerCheckpoint", "BETA", true },
-    { "CustomCPUCFSQuotaPeriod", "ALPHA", false },
-    { "GracefulNodeShutdown", "BETA", true },
-    { "GracefulNodeShutdownBasedOnPodPriority", "BETA", true },
-    { "KubeletCrashLoopBackOffMax", "ALPHA", false },
-    { "KubeletFineGrainedAuthz", "BETA", true },
-    { "PodLogsQuerySplitStreams", "ALPHA", false },
-    { "ReduceDefaultCrashLoopBackOffDecay", "ALPHA", false },
-    { "WatchListClient", "BETA", false },
-};
-
 static void
 fill_gates (const provider_t *provider, metrics_t *out)
 {
     const node_t *set = node_get (tree_root (provider->args), "feature_gates");
-    for (size_t i = 0; i < COUNT_OF (GATES); i++)
-        metric_set (out, METRIC_KUBERNETES_FEATURE_ENABLED,
-                    node_get_bool (set, GATES[i].name, GATES[i].is_on) ? 1 : 0,
-                    LABELS (GATES[i].name, GATES[i].stage));
+    for (feature_gate_t gate = 0; gate < FEATURE_GATE_COUNT; gate++)
+        metric_set (out, METRIC_KUBERNETES_FEATURE_ENABLED, feature_gate_is_on (set, gate) ? 1 : 0,
+                    LABELS (feature_gate_name (gate), feature_gate_stage (gate)));
 }
 
 /* All traffic of the network that this process is in; the process alone is not counted. */

@@ -408,9 +408,3 @@ kubelet_config_encode (const kubelet_config_t *config, tree_t *tree)
         node_set (tree, logging, "options", default_log_options (tree));
     return out;
 }
-
-bool
-kubelet_config_gate (const kubelet_config_t *config, const char *gate, bool otherwise)
-{
-    return node_get_bool (config->feature_gates, gate, otherwise);
-}

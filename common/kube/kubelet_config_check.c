@@ -2,6 +2,7 @@
    themselves. Source: upstream's ValidateKubeletConfiguration. */
 #include "cubelet/clock.h"
 #include "cubelet/duration.h"
+#include "cubelet/feature_gates.h"
 #include "cubelet/kubelet_config.h"
 #include "cubelet/memory.h"
 #include "cubelet/name_rules.h"
@@ -151,11 +152,11 @@ check_shutdown (const kubelet_config_t *config, fault_t *fault)
 {
     int64_t total = config->shutdown_grace_period_ns;
     int64_t critical = config->shutdown_grace_period_critical_pods_ns;
-    if (total > 0 && !kubelet_config_gate (config, "GracefulNodeShutdown", true))
+    if (total > 0 && !feature_gate_is_on (config->feature_gates, GATE_GRACEFUL_NODE_SHUTDOWN))
         return path_fault (AT ("shutdownGracePeriod"), fault,
                            "requires feature gate GracefulNodeShutdown");
     if (config->shutdown_grace_period_by_pod_priority.count > 0
-        && !kubelet_config_gate (config, "GracefulNodeShutdownBasedOnPodPriority", true))
+        && !feature_gate_is_on (config->feature_gates, GATE_GRACEFUL_NODE_SHUTDOWN_BY_PRIORITY))
         return path_fault (AT ("shutdownGracePeriodByPodPriority"), fault,
                            "requires feature gate GracefulNodeShutdownBasedOnPodPriority");
     if (critical > total)
@@ -356,7 +357,7 @@ static int
 check_gated (const kubelet_config_t *config, fault_t *fault)
 {
     if (config->max_container_restart_period_ns
-        && !kubelet_config_gate (config, "KubeletCrashLoopBackOffMax", false))
+        && !feature_gate_is_on (config->feature_gates, GATE_KUBELET_CRASH_LOOP_BACK_OFF_MAX))
         return fault_set (fault, FAULT_INVALID,
                           "crashLoopBackOff.maxContainerRestartPeriod: FeatureGate "
                           "KubeletCrashLoopBackOffMax not enabled, must not be set");

@@ -1,6 +1,7 @@
 /* node_facts.c - the facts for the workers, from options and machine (node_info.h). */
 #include "cubelet/cgroup_path.h"
 #include "cubelet/clock.h"
+#include "cubelet/feature_gates.h"
 #include "cubelet/log.h"
 #include "cubelet/memory.h"
 #include "cubelet/node_info.h"
@@ -70,7 +71,8 @@ check_machine (const kubelet_config_t *config, const machine_t *machine, fault_t
 static void
 fill_cgroups (const kubelet_config_t *config, const machine_t *machine, node_facts_t *out)
 {
-    bool has_own_period = kubelet_config_gate (config, "CustomCPUCFSQuotaPeriod", false);
+    bool has_own_period =
+        feature_gate_is_on (config->feature_gates, GATE_CUSTOM_CPU_CFS_QUOTA_PERIOD);
     out->cgroup_driver = cgroup_driver_of (config->cgroup_driver);
     out->cgroup_root = config->cgroup_root;
     out->cgroups_per_qos = config->cgroups_per_qos;

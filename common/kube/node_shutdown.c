@@ -1,6 +1,7 @@
 #include "cubelet/node_shutdown.h"
 #include "cubelet/clock.h"
 #include "cubelet/duration.h"
+#include "cubelet/feature_gates.h"
 #include "cubelet/json.h"
 #include "cubelet/memory.h"
 #include <stdlib.h>
@@ -34,9 +35,10 @@ node_shutdown_periods (const kubelet_config_t *config, tree_t *tree)
     size_t count = config->shutdown_grace_period_by_pod_priority.count;
     int64_t total_ns = config->shutdown_grace_period_ns;
     int64_t critical_ns = config->shutdown_grace_period_critical_pods_ns;
-    if (!kubelet_config_gate (config, "GracefulNodeShutdown", true))
+    if (!feature_gate_is_on (config->feature_gates, GATE_GRACEFUL_NODE_SHUTDOWN))
         return out;
-    if (count > 0 && kubelet_config_gate (config, "GracefulNodeShutdownBasedOnPodPriority", true)) {
+    if (count > 0
+        && feature_gate_is_on (config->feature_gates, GATE_GRACEFUL_NODE_SHUTDOWN_BY_PRIORITY)) {
         priority_grace_t *sorted = tree_alloc (tree, count * sizeof *sorted);
         memcpy (sorted, config->shutdown_grace_period_by_pod_priority.items,
                 count * sizeof *sorted);

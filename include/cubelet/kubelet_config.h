@@ -234,6 +234,3 @@ node_t kubelet_config_encode (const kubelet_config_t *config, tree_t *tree);
 
 /* Fills `out` (preset) from a configuration object without its kind and apiVersion. */
 int kubelet_config_decode (const node_t *node, tree_t *tree, kubelet_config_t *out, fault_t *fault);
-
-/* True when the feature gate is set to that; `otherwise` when it is not set. */
-bool kubelet_config_gate (const kubelet_config_t *config, const char *gate, bool otherwise);

@@ -104,8 +104,8 @@ lists_and_maps_may_come_in_pieces (void **state)
     assert_int_equal (node_count (options->node_labels), 3);
     assert_string_equal (node_get_text (options->node_labels, "d.e/f", ""), "g");
     assert_string_equal (node_get_text (options->node_labels, "c", "?"), "");
-    assert_true (kubelet_config_gate (&options->config, "A", false));
-    assert_true (kubelet_config_gate (&options->config, "B", false));
+    assert_true (node_get_bool (options->config.feature_gates, "A", false));
+    assert_true (node_get_bool (options->config.feature_gates, "B", false));
     assert_int_equal (node_count (options->config.eviction_hard), 2);
     assert_string_equal (node_get_text (options->config.eviction_hard, "nodefs.available", ""),
                          "5%");
@@ -169,8 +169,8 @@ flags_win_over_the_file (void **state)
     OWNED (kubelet_options_destroy) kubelet_options_t *options = read_good (line);
     assert_int_equal (options->config.max_pods, 7);
     assert_int_equal (options->config.port, 1234);
-    assert_true (kubelet_config_gate (&options->config, "A", false));
-    assert_false (kubelet_config_gate (&options->config, "B", true));
+    assert_true (node_get_bool (options->config.feature_gates, "A", false));
+    assert_false (node_get_bool (options->config.feature_gates, "B", true));
     assert_int_equal (node_count (options->config.eviction_hard), 1);
     unlink (path);
 }

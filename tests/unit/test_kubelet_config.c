@@ -107,8 +107,7 @@ fields_are_read (void **state)
     assert_string_equal (config.authentication.x509.client_ca_file, "/ca");
     assert_string_equal (config.authorization.mode, "AlwaysAllow");
     assert_int_equal (node_count (config.eviction_hard), 1);
-    assert_true (kubelet_config_gate (&config, "EventedPLEG", false));
-    assert_true (kubelet_config_gate (&config, "Unset", true));
+    assert_true (node_get_bool (config.feature_gates, "EventedPLEG", false));
     assert_string_equal (config.swap_behavior, "LimitedSwap");
     assert_int_equal (config.max_container_restart_period_ns, 20 * NS_PER_S);
     assert_string_equal (config.register_with_taints.items[0].effect, "NoSchedule");
@@ -286,9 +285,9 @@ drop_ins_win_over_the_file_and_flags_over_both (void **state)
     // The defaults of evictionHard stay under a drop-in.
     assert_string_equal (node_get_text (config.eviction_hard, "memory.available", ""), "2%");
     assert_string_equal (node_get_text (config.eviction_hard, "nodefs.available", ""), "10%");
-    assert_false (kubelet_config_gate (&config, "A", true));
-    assert_true (kubelet_config_gate (&config, "B", false));
-    assert_true (kubelet_config_gate (&config, "C", false));
+    assert_false (node_get_bool (config.feature_gates, "A", true));
+    assert_true (node_get_bool (config.feature_gates, "B", false));
+    assert_true (node_get_bool (config.feature_gates, "C", false));
 }
 
 static void
