@@ -34,10 +34,11 @@ state_path (const shutdown_manager_t *self)
 static void
 show_times (const shutdown_manager_t *self)
 {
-    metric_set (metrics_shared(), METRIC_GRACEFUL_SHUTDOWN_START_TIME_SECONDS,
-                (double) (self->started_ns / NS_PER_S), NO_LABELS);
-    metric_set (metrics_shared(), METRIC_GRACEFUL_SHUTDOWN_END_TIME_SECONDS,
-                (double) (self->ended_ns / NS_PER_S), NO_LABELS);
+    int64_t started_s = self->started_ns / NS_PER_S, ended_s = self->ended_ns / NS_PER_S;
+    metric_set (metrics_shared(), METRIC_GRACEFUL_SHUTDOWN_START_TIME_SECONDS, (double) started_s,
+                NO_LABELS);
+    metric_set (metrics_shared(), METRIC_GRACEFUL_SHUTDOWN_END_TIME_SECONDS, (double) ended_s,
+                NO_LABELS);
 }
 
 static void
