@@ -7,7 +7,8 @@
 #   --sanitize KIND            build with sanitizers: address (and undefined behaviour), thread, or none
 #   --build-dir DIR            where to build (default: build, or build-KIND with sanitizers)
 #   --node-tests "NAME..."     of the node tests only these modules, classes or methods (test_pods, test_faults.Kills)
-#   --jobs N                   build and run ctest with N jobs, node modules side by side (default: one per processor)
+#   --jobs N                   build and run ctest with N jobs (default: one per processor), and one more node module
+#                              than that side by side, since they mostly wait
 #   --no-install               do not install Debian packages
 #   -h, --help                 show this
 #
@@ -92,7 +93,7 @@ run_node () {
         return
     fi
     # shellcheck disable=SC2086  # the names are words
-    CUBELET_BUILD=$build "$python" -B "$root/tests/node/parallel.py" "$jobs" $node_tests 2>&1 | tee "$log" || ok=no
+    CUBELET_BUILD=$build "$python" -B "$root/tests/node/parallel.py" "$((jobs + 1))" $node_tests 2>&1 | tee "$log" || ok=no
     ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$log" | tail -1)
     failures=$(grep -cE '^(FAIL|ERROR): ' "$log" || true)
     skipped=$(sed -n 's/.*skipped=\([0-9]*\).*/\1/p' "$log" | tail -1)
