@@ -8,10 +8,15 @@
 #include "worker.h"
 #include <string.h>
 
+/* Time for the runtime to hear why a container was killed; upstream looks up to 1 s later anyway.
+ */
+#define SECOND_LOOK_MS 500
+
 typedef struct {
     char id[ID_MAX];
     char sandbox_id[ID_MAX];
-    bool is_first; // of the first listing, which is waited for
+    bool is_first;  // of the first listing, which is waited for
+    bool is_second; // look: what it shows is taken
 } asked_t;
 
 static void
@@ -101,12 +106,30 @@ must_list_again (worker_t *self, const asked_t *asked, const fault_t *fault)
     return true;
 }
 
+static void look_again (void *state, void *context);
+
+/* The first news of a container's death by SIGKILL is not taken: it was perhaps killed for memory,
+   and what is reported once is not taken back. */
+static bool
+waits_for_second_look (worker_t *self, const asked_t *asked, const node_t *answer)
+{
+    const container_seen_t *known = pod_seen_container (self->seen, asked->id);
+    if (asked->is_first || asked->is_second || self->local->is_terminating || !known
+        || known->state != SEEN_RUNNING
+        || !pod_seen_may_be_oom_killed (node_get (answer, "status")))
+        return false;
+    if (!self->second_look_timer)
+        self->second_look_timer = actor_timer (self->actor, SECOND_LOOK_MS, look_again, NULL);
+    return true;
+}
+
 static void
 on_container_status (void *state, const message_t *reply, const fault_t *fault, void *context)
 {
     worker_t *self = state;
     const asked_t *asked = context;
-    if (must_list_again (self, asked, fault))
+    if (must_list_again (self, asked, fault)
+        || (reply && waits_for_second_look (self, asked, reply->body)))
         return;
     observe_container (self, asked->id, asked->sandbox_id, reply ? reply->body : NULL, fault);
     count_answer (self, asked);
@@ -140,6 +163,24 @@ on_container_changed (void *context, const char *id, const char *sandbox_id)
     asked_t asked = asked_of (self, id, sandbox_id);
     ask_runtime (self, MSG_CRI_CONTAINER_STATUS, "container_id", id, on_container_status, &asked,
                  sizeof asked);
+}
+
+/* Which of those that were running died is asked, not remembered. */
+static void
+look_again (void *state, void *context)
+{
+    (void) context;
+    worker_t *self = state;
+    self->second_look_timer = 0;
+    for (size_t i = 0; i < pod_seen_container_count (self->seen); i++) {
+        const container_seen_t *container = pod_seen_container_at (self->seen, i);
+        if (container->state != SEEN_RUNNING)
+            continue;
+        asked_t asked = asked_of (self, container->id, container->sandbox_id);
+        asked.is_second = true;
+        ask_runtime (self, MSG_CRI_CONTAINER_STATUS, "container_id", container->id,
+                     on_container_status, &asked, sizeof asked);
+    }
 }
 
 static void

@@ -102,6 +102,7 @@ typedef struct {
     int64_t resize_retry_at;  // ns; after a failed one
     bool was_resized;         // the pod's cgroup may not have room for what it has been given
     uint64_t wake_timer;
+    uint64_t second_look_timer; // at containers that may have been killed for memory
     uint64_t retry_timer;
 } worker_t;
 

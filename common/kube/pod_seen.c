@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define EXIT_OF_SIGKILL 137 // 128 and the signal's number
+
 struct pod_seen {
     sandbox_seen_t **sandboxes; // newest first
     size_t sandbox_count;
@@ -390,6 +392,14 @@ pod_seen_compare (pod_seen_t *self, const node_t *sandboxes, const node_t *conta
 }
 
 // ---- looking things up ----
+
+bool
+pod_seen_may_be_oom_killed (const node_t *status)
+{
+    return strcmp (node_get_text (status, "state", ""), "CONTAINER_EXITED") == 0
+           && node_get_int (status, "exit_code", 0) == EXIT_OF_SIGKILL
+           && strcmp (node_get_text (status, "reason", "Error"), "Error") == 0;
+}
 
 size_t
 pod_seen_sandbox_count (const pod_seen_t *self)

@@ -77,6 +77,11 @@ void pod_seen_compare (pod_seen_t *self, const node_t *sandboxes, const node_t *
                        pod_seen_changed_fn *on_sandbox, pod_seen_changed_fn *on_container,
                        void *context);
 
+/* True for the CRI ContainerStatus of a container that SIGKILL ended and for which the runtime has
+   no better reason yet: it hears of the end and of the memory that ran out (reason OOMKilled) in
+   any order. */
+bool pod_seen_may_be_oom_killed (const node_t *status);
+
 /* All of them, newest first (by created_at, then attempt or restart count). */
 size_t pod_seen_sandbox_count (const pod_seen_t *self);
 const sandbox_seen_t *pod_seen_sandbox_at (const pod_seen_t *self, size_t index);

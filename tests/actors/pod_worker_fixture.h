@@ -164,6 +164,7 @@ ignore (peer_t *peer, message_id_t type)
 #define SANDBOX_STOPPED_STATUS                                                                     \
     "{\"status\": {\"id\": \"s1\", \"created_at\": 1000, \"state\": \"SANDBOX_NOTREADY\"}}"
 /* Its end, as the runtime says it. */
+#define KILLED(reason) ", \"finished_at\": 4000, \"exit_code\": 137, \"reason\": \"" reason "\""
 #define ENDED ", \"finished_at\": 4000, \"exit_code\": 3, \"reason\": \"Error\""
 
 /* Expects CreateContainer and answers with this id; yields the request (owned). */

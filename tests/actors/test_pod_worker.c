@@ -95,7 +95,7 @@ a_new_manager_is_told_the_pod_and_its_status (void **state)
 
 /* What the watcher sends when a container has ended. */
 static void
-tell_of_an_end (const scene_t *scene)
+list_an_end (const scene_t *scene)
 {
     OWNED (free_text)
     char *listing = text_format (
@@ -104,7 +104,36 @@ tell_of_an_end (const scene_t *scene)
         "\"CONTAINER_EXITED\"}]}",
         (long long) clock_now_ns() + 1);
     peer_send_json (scene->manager, WORKER, MSG_POD_RUNTIME, listing);
+}
+
+static void
+tell_of_an_end (const scene_t *scene)
+{
+    list_an_end (scene);
     serve_status (scene, "EXITED", ENDED);
+}
+
+/* The runtime hears that the process ended before it hears why. */
+static void
+a_container_killed_for_memory_is_never_said_to_have_just_failed (void **state)
+{
+    scene_t *scene = *state;
+    bring_up (scene);
+    received_t *before = expect_state (scene, "running");
+    received_destroy (&before);
+    list_an_end (scene);
+    serve_status (scene, "EXITED", KILLED ("Error"));
+    serve_status (scene, "EXITED", KILLED ("OOMKilled"));
+    for (const node_t *ended = NULL; !ended;) {
+        OWNED (received_destroy) received_t *got = peer_expect (scene->manager, MSG_POD_STATUS);
+        const node_t *first =
+            node_item (node_at (got->body, "status", "containerStatuses", NULL), 0);
+        ended = node_at (first, "state", "terminated", NULL);
+        if (!ended)
+            ended = node_at (first, "lastState", "terminated", NULL);
+        if (ended)
+            assert_string_equal (node_get_text (ended, "reason", ""), "OOMKilled");
+    }
 }
 
 static void
@@ -476,6 +505,7 @@ main (void)
         TEST (a_pod_that_goes_is_stopped_and_removed),
         TEST (who_is_asked_again_says_again_that_it_is_finished),
         TEST (a_new_manager_is_told_the_pod_and_its_status),
+        TEST (a_container_killed_for_memory_is_never_said_to_have_just_failed),
         TEST (a_container_that_ends_is_started_again),
         TEST (a_listing_from_before_our_own_change_counts_for_nothing),
         TEST (a_runtime_that_is_down_is_asked_again),

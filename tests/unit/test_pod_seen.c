@@ -240,6 +240,26 @@ a_listing_forgets_what_is_gone_and_names_what_changed (void **state)
     assert_non_null (pod_seen_container (world->seen, "m"));
 }
 
+static void
+only_a_sigkill_without_a_reason_may_be_one_for_memory (void **state)
+{
+    (void) state;
+    static const struct {
+        const char *status;
+        bool wanted;
+    } ROWS[] = {
+        { "{'state':'CONTAINER_EXITED','exit_code':137,'reason':'Error'}", true },
+        { "{'state':'CONTAINER_EXITED','exit_code':137}", true },
+        { "{'state':'CONTAINER_EXITED','exit_code':137,'reason':'OOMKilled'}", false },
+        { "{'state':'CONTAINER_EXITED','exit_code':143,'reason':'Error'}", false },
+        { "{'state':'CONTAINER_RUNNING'}", false },
+    };
+    for (size_t i = 0; i < COUNT_OF (ROWS); i++) {
+        OWNED (tree_destroy) tree_t *status = world_json (ROWS[i].status);
+        assert_int_equal (pod_seen_may_be_oom_killed (tree_root (status)), ROWS[i].wanted);
+    }
+}
+
 int
 main (void)
 {
@@ -254,6 +274,7 @@ main (void)
         cmocka_unit_test (of_the_same_moment_the_higher_count_is_newer),
         cmocka_unit_test (setting_again_replaces_and_keeps_the_sandbox),
         cmocka_unit_test (removing_says_whether_it_was_there),
+        cmocka_unit_test (only_a_sigkill_without_a_reason_may_be_one_for_memory),
         cmocka_unit_test (a_listing_forgets_what_is_gone_and_names_what_changed),
     };
     return cmocka_run_group_tests (TESTS, NULL, NULL);

@@ -73,13 +73,20 @@ def tail(path, lines=40):
     return f'--- end of {path} ---\n' + '\n'.join(text[-lines:])
 
 
+GIVEN_PORTS = set()
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 nobody listens on, outside the range the kernel gives to outgoing connections."""
+    """A TCP port of 127.0.0.1 nobody listens on, outside the range the kernel gives to outgoing connections; a new one
+    each time, since who got one before may not listen yet."""
     for _ in range(200):
         port = random.randint(20000, 32000)
+        if port in GIVEN_PORTS:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(('127.0.0.1', port))
+                GIVEN_PORTS.add(port)
                 return port
             except OSError:
                 continue
