@@ -234,14 +234,21 @@ serve_start (scene_t *scene)
     serve_status (scene, "RUNNING", "");
 }
 
-/* From nothing to a running container. */
+/* From nothing to a sandbox in which the container is about to start. */
 static inline void
-bring_up (scene_t *scene)
+bring_up_sandbox (scene_t *scene)
 {
     sync_pod (scene, POD (ONE_CONTAINER), STAY);
     serve_empty_listing (scene);
     serve_preparations (scene);
     serve_sandbox (scene);
+}
+
+/* ... to a running container. */
+static inline void
+bring_up (scene_t *scene)
+{
+    bring_up_sandbox (scene);
     serve_start (scene);
 }
 

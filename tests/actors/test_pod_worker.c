@@ -25,10 +25,7 @@ static void
 what_the_runtime_is_told_fits_together (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     OWNED (received_destroy)
     received_t *image = answer (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
     assert_string_equal (node_get_text (image->body, "image", ""), "i");
@@ -229,10 +226,7 @@ static void
 a_lost_status_of_a_started_container_is_asked_again (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     serve (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
     create (scene);
     serve (scene->runtime, MSG_CRI_START_CONTAINER, "{}");
@@ -250,10 +244,7 @@ static void
 a_container_whose_start_failed_and_runs_is_not_started_twice (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     serve (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
     create (scene);
     OWNED (received_destroy)
@@ -271,10 +262,7 @@ static void
 after_a_lost_answer_the_worker_has_the_runtime_listed (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     serve (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
     OWNED (received_destroy)
     received_t *created = peer_expect (scene->runtime, MSG_CRI_CREATE_CONTAINER);
@@ -297,10 +285,7 @@ static void
 a_container_that_cannot_be_created_waits (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     serve (scene->images, MSG_IMAGE_ENSURE, "{\"image_ref\": \"sha256:1\"}");
     OWNED (received_destroy)
     received_t *created = peer_expect (scene->runtime, MSG_CRI_CREATE_CONTAINER);
@@ -313,10 +298,7 @@ static void
 an_image_that_cannot_be_pulled_waits_with_the_pullers_reason (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     OWNED (received_destroy) received_t *asked = peer_expect (scene->images, MSG_IMAGE_ENSURE);
     peer_reply_fault (scene->images, asked, FAULT_UNKNOWN, "ErrImagePull: not found");
     expect_waiting (scene, "ErrImagePull", "not found");
@@ -330,10 +312,7 @@ static void
 an_image_that_came_for_an_older_pod_is_not_used (void **state)
 {
     scene_t *scene = *state;
-    sync_pod (scene, POD (ONE_CONTAINER), STAY);
-    serve_empty_listing (scene);
-    serve_preparations (scene);
-    serve_sandbox (scene);
+    bring_up_sandbox (scene);
     OWNED (received_destroy) received_t *old = peer_expect (scene->images, MSG_IMAGE_ENSURE);
     // From the same peer as the answer: so it comes first.
     peer_send_json (scene->images, WORKER, MSG_POD_SYNC, "{\"pod\": " POD (OTHER_IMAGE) "}");
